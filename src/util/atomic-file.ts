@@ -1,0 +1,81 @@
+// Files and folders that are either whole or absent: written under a temporary name, flushed, then renamed.
+
+import { randomBytes } from 'node:crypto';
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { fileError, MalmenError } from '../errors.js';
+
+/** Writes a whole file atomically. @throws MalmenError that names the file (no space, permission, missing folder). */
+export async function writeFileAtomic(path: string, content: string | Uint8Array): Promise<void> {
+  await writeAtomic(path, async (file) => {
+    await file.writeFile(content);
+  });
+}
+
+/** Like {@link writeFileAtomic}, but `write` fills the file piece by piece. If it throws, nothing is left behind. */
+export async function writeAtomic(path: string, write: (file: FileHandle) => Promise<void>): Promise<void> {
+  const temporary = temporaryName(path);
+  try {
+    const file = await open(temporary, 'wx');
+    try {
+      await write(file);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw fileError(error, path, 'writing');
+  }
+}
+
+/**
+ * Fills a new folder under a temporary name beside `path`, then renames it into place.
+ * An empty folder at `path` is replaced; a filled one only with `force`, and then only after `fill` has succeeded.
+ */
+export async function writeFolderAtomic(
+  path: string,
+  force: boolean,
+  fill: (folder: string) => Promise<void>,
+): Promise<void> {
+  await refuseFilledFolder(path, force);
+  const temporary = temporaryName(path);
+  try {
+    await mkdir(dirname(temporary), { recursive: true });
+    await mkdir(temporary);
+    await fill(temporary);
+    await replaceFolder(temporary, path);
+  } catch (error) {
+    await rm(temporary, { recursive: true, force: true });
+    throw fileError(error, path, 'writing');
+  }
+}
+
+/** @throws MalmenError `exists` when the folder already holds something and `force` is not set. */
+export async function refuseFilledFolder(path: string, force: boolean): Promise<void> {
+  const info = await stat(path).catch(() => undefined);
+  if (info === undefined) return;
+  if (!info.isDirectory())
+    throw new MalmenError('exists', `${path}: is a file, a folder was expected; name another output`);
+  if (!force && (await readdir(path)).length > 0) {
+    throw new MalmenError(
+      'exists',
+      `${path}: the folder is not empty; name another output folder or pass --force to replace it`,
+    );
+  }
+}
+
+async function replaceFolder(from: string, to: string): Promise<void> {
+  const old = temporaryName(to);
+  const existed = await rename(to, old).then(
+    () => true,
+    () => false,
+  );
+  await rename(from, to);
+  if (existed) await rm(old, { recursive: true, force: true });
+}
+
+function temporaryName(path: string): string {
+  return join(dirname(path), `.${basename(path)}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`);
+}
