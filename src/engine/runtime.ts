@@ -1,0 +1,76 @@
+// What the rest of the program may ask of a compute device: compile programs, run them, keep tensors beside it.
+// Knows no model and no file format. Two implementations: in this thread, and behind a worker.
+
+import type { WeightSource } from '../graph/emit.js';
+import type { Program } from '../graph/program.js';
+import type { DType, Tensor } from '../tensor.js';
+
+export const devices = ['cpu', 'webgpu', 'cuda'] as const;
+export type Device = (typeof devices)[number];
+
+/** A tensor that stays where the programs run. Made by a run or an upload; must be released once. */
+export interface Resident {
+  readonly id: number;
+  /** First element inside the stored tensor: a view of whole rows shares its storage. */
+  readonly offset: number;
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+}
+
+export type Feed = Tensor | Resident;
+export type Feeds = Readonly<Record<string, Feed>>;
+
+export interface Compiled {
+  readonly id: number;
+  readonly program: Program;
+  /** Symbolic sizes that the compiled program asks for as inputs. */
+  readonly dims: readonly (string | number)[];
+}
+
+export interface WeightBinding {
+  readonly source: WeightSource;
+  /** The folder that holds the mapped files; undefined when every weight is fed. */
+  readonly folder?: string;
+}
+
+export interface RunOptions {
+  /** Outputs that stay resident; all others come back as host tensors. */
+  readonly keep?: 'all' | readonly string[];
+  /** Named dimensions that no fed tensor tells by itself. */
+  readonly dims?: Readonly<Record<string, number>>;
+}
+
+export interface RunResult {
+  /** A host output. @throws TypeError for a name that was kept or does not exist. */
+  host<T extends Tensor = Tensor>(name: string): T;
+  /** A kept output, owned by the caller. */
+  kept(name: string): Resident;
+}
+
+export interface Runtime {
+  readonly device: Device;
+  /** Compiles once: the same program with the same binding object is compiled only the first time. */
+  compile(program: Program, binding: WeightBinding): Promise<Compiled>;
+  run(compiled: Compiled, feeds: Feeds, options?: RunOptions): Promise<RunResult>;
+  upload(tensor: Tensor): Promise<Resident>;
+  download<T extends Tensor = Tensor>(resident: Resident): Promise<T>;
+  release(...residents: readonly Resident[]): void;
+  /** Bytes that residents hold now, and the most they held. */
+  memory(): Promise<RuntimeMemory>;
+  close(): Promise<void>;
+}
+
+export interface RuntimeMemory {
+  readonly residentBytes: number;
+  readonly residents: number;
+}
+
+/** Rows [start, end) of a resident, as a view: valid as long as the original, not released itself. */
+export function residentRows(resident: Resident, start: number, end: number): Resident {
+  const rowSize = resident.shape.slice(1).reduce((product, size) => product * size, 1);
+  return { ...resident, offset: resident.offset + start * rowSize, shape: [end - start, ...resident.shape.slice(1)] };
+}
+
+export function isResident(feed: Feed): feed is Resident {
+  return 'id' in feed;
+}

@@ -1,0 +1,177 @@
+// The one place that imports onnxruntime: sessions, and the tensors that stay beside them. Speaks plain numbers, names and
+// typed arrays, so that the same object serves this thread and a worker.
+
+import * as ort from 'onnxruntime-node';
+import { MalmenError } from '../errors.js';
+import { type DType, elementCount, type Tensor } from '../tensor.js';
+import type { Device, RuntimeMemory } from './runtime.js';
+
+export interface HostOptions {
+  readonly device: Device;
+  /** Threads of one operation; the runtime's own choice (the physical cores) when absent. */
+  readonly threads?: number;
+}
+
+export interface SessionRequest {
+  readonly model: Uint8Array;
+  readonly folder?: string;
+  /** 16-bit weights are cast where they are used; the optimiser would fold the casts into float32 copies. */
+  readonly optimize: boolean;
+}
+
+/** A tensor by value or by place. */
+export type WireFeed =
+  | Tensor
+  | { readonly id: number; readonly offset: number; readonly dtype: DType; readonly shape: readonly number[] };
+
+export interface WireOutput {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  /** Keep the output under this number instead of returning it. */
+  readonly keepAs?: number;
+}
+
+type Data = Float32Array | BigInt64Array;
+
+const ortType = { f32: 'float32', i64: 'int64' } as const;
+
+export class SessionHost {
+  readonly #options: HostOptions;
+  readonly #sessions = new Map<number, ort.InferenceSession>();
+  readonly #residents = new Map<number, Data>();
+  readonly #pool = new BufferPool();
+
+  constructor(options: HostOptions) {
+    assertDevice(options.device);
+    this.#options = options;
+  }
+
+  async open(id: number, request: SessionRequest): Promise<void> {
+    const session = await ort.InferenceSession.create(request.model, this.#sessionOptions(request));
+    this.#sessions.set(id, session);
+  }
+
+  #sessionOptions({ folder, optimize }: SessionRequest): ort.InferenceSession.SessionOptions {
+    const session: Record<string, string> = { disable_prepacking: '1' };
+    if (folder !== undefined) session.model_external_initializers_file_folder_path = folder;
+    return {
+      executionProviders: [this.#options.device],
+      ...(this.#options.threads === undefined ? {} : { intraOpNumThreads: this.#options.threads }),
+      graphOptimizationLevel: optimize ? 'all' : 'disabled',
+      logSeverityLevel: 3,
+      extra: { session },
+    };
+  }
+
+  /** Runs one session. Outputs that are not kept are returned in the order asked for. */
+  async run(id: number, feeds: Readonly<Record<string, WireFeed>>, outputs: readonly WireOutput[]): Promise<Data[]> {
+    const session = this.#sessions.get(id);
+    if (!session) throw new Error(`no session ${id}`);
+    const inputs = Object.entries(feeds).map(([name, feed]) => [name, this.#tensor(feed)] as const);
+    const targets = outputs.map((output) => this.#target(output));
+    const fetches = outputs.map(
+      (output, at) => [output.name, makeTensor(output.dtype, targets[at]!, output.shape)] as const,
+    );
+    await session.run(Object.fromEntries(inputs), Object.fromEntries(fetches));
+    outputs.forEach((output, at) => {
+      if (output.keepAs !== undefined) this.#residents.set(output.keepAs, targets[at]!);
+    });
+    return targets.filter((_, at) => outputs[at]!.keepAs === undefined);
+  }
+
+  #target({ dtype, shape, keepAs }: WireOutput): Data {
+    const count = elementCount(shape);
+    if (dtype === 'i64') return new BigInt64Array(count);
+    return keepAs === undefined ? new Float32Array(count) : this.#pool.take(count);
+  }
+
+  #tensor(feed: WireFeed): ort.Tensor {
+    if (!('id' in feed)) return makeTensor(feed.dtype, feed.data, feed.shape);
+    const data = this.#stored(feed.id);
+    return makeTensor(feed.dtype, data.subarray(feed.offset, feed.offset + elementCount(feed.shape)), feed.shape);
+  }
+
+  #stored(id: number): Data {
+    const data = this.#residents.get(id);
+    if (!data) throw new Error(`resident tensor ${id} was released`);
+    return data;
+  }
+
+  /** Takes ownership of `data`. */
+  upload(id: number, data: Data): void {
+    this.#residents.set(id, data);
+  }
+
+  /** A copy of `count` elements from `offset`. */
+  download(id: number, offset: number, count: number): Data {
+    return this.#stored(id).slice(offset, offset + count);
+  }
+
+  release(ids: readonly number[]): void {
+    for (const id of ids) {
+      const data = this.#stored(id);
+      this.#residents.delete(id);
+      if (data instanceof Float32Array) this.#pool.give(data);
+    }
+  }
+
+  memory(): RuntimeMemory {
+    let residentBytes = 0;
+    for (const data of this.#residents.values()) residentBytes += data.byteLength;
+    return { residentBytes, residents: this.#residents.size };
+  }
+
+  async close(): Promise<void> {
+    for (const session of this.#sessions.values()) await session.release();
+    this.#sessions.clear();
+    this.#residents.clear();
+  }
+}
+
+/**
+ * Buffers of released residents, by length, for the next output of that length: fresh memory costs a page fault per 4 KiB,
+ * which for large outputs is more than the work itself. Bounded, oldest dropped first.
+ */
+class BufferPool {
+  /** Enough for one set of weight gradients of a small model; what is beyond goes back to the system. */
+  static readonly limitBytes = 256 * 2 ** 20;
+  /** Below this the allocator is fast by itself. */
+  static readonly smallestElements = 16_384;
+  readonly #free: Float32Array[] = [];
+  #bytes = 0;
+
+  take(count: number): Float32Array {
+    const at = this.#free.findIndex((buffer) => buffer.length === count);
+    if (at < 0) return new Float32Array(count);
+    const [buffer] = this.#free.splice(at, 1);
+    this.#bytes -= buffer!.byteLength;
+    return buffer!;
+  }
+
+  give(buffer: Float32Array): void {
+    if (buffer.length < BufferPool.smallestElements || buffer.byteLength !== buffer.buffer.byteLength) return;
+    this.#free.push(buffer);
+    this.#bytes += buffer.byteLength;
+    while (this.#bytes > BufferPool.limitBytes) this.#bytes -= this.#free.shift()!.byteLength;
+  }
+}
+
+function makeTensor(dtype: DType, data: Data, shape: readonly number[]): ort.Tensor {
+  return dtype === 'f32'
+    ? new ort.Tensor(ortType.f32, data as Float32Array, shape)
+    : new ort.Tensor(ortType.i64, data as BigInt64Array, shape);
+}
+
+function assertDevice(device: Device): void {
+  const bundled = ort.listSupportedBackends().map((backend) => backend.name);
+  if (bundled.includes(device)) return;
+  const fix =
+    device === 'cuda'
+      ? 'run `ONNXRUNTIME_NODE_INSTALL=1 node node_modules/onnxruntime-node/script/install.js` once to fetch the CUDA libraries'
+      : 'use another device';
+  throw new MalmenError(
+    'unsupported',
+    `device '${device}' is not available here (found: ${bundled.join(', ')}); ${fix}`,
+  );
+}

@@ -1,0 +1,52 @@
+// Cuts a computation in two by dependence on the edited weights: the frozen part, which runs once per batch whatever the
+// edit, and the live part. Knows nothing of any model.
+
+import { input } from './build.js';
+import type { Value } from './ops.js';
+import { makeProgram, type Program, topologicalOrder, withInputs } from './program.js';
+
+export interface Partition {
+  /** Computes the crossing values (outputs `cross.0`, `cross.1`, ...) from inputs and frozen weights. */
+  readonly frozen: Program;
+  /** Computes the wanted outputs from the crossing values (as inputs of the same names), inputs and edited weights. */
+  readonly live: Program;
+}
+
+const isLeaf = (value: Value) => value.inputs.length === 0 && value.op !== 'causalMask';
+
+/**
+ * @param isEdited whether a parameter, by its name, may change between runs over one batch.
+ * An output that depends on no edited weight crosses like any other value.
+ */
+export function partition(
+  outputs: Readonly<Record<string, Value>>,
+  isEdited: (parameter: string) => boolean,
+): Partition {
+  const order = topologicalOrder(Object.values(outputs));
+  const live = liveValues(order, isEdited);
+  const crossing = new Map<Value, Value>();
+  const cross = (value: Value): Value => {
+    const known = crossing.get(value) ?? input(`cross.${crossing.size}`, value.shape, value.dtype);
+    crossing.set(value, known);
+    return known;
+  };
+  const rewritten = new Map<Value, Value>();
+  const liveOperand = (value: Value): Value => rewritten.get(value) ?? (isLeaf(value) ? value : cross(value));
+  for (const value of order) {
+    if (live.has(value)) rewritten.set(value, withInputs(value, value.inputs.map(liveOperand)));
+  }
+  const liveOutputs = new Map(Object.entries(outputs).map(([name, value]) => [name, liveOperand(value)]));
+  const frozenOutputs = new Map(
+    [...crossing].map(([value, name]) => [(name.attributes as { name: string }).name, value]),
+  );
+  return { frozen: makeProgram(frozenOutputs), live: makeProgram(liveOutputs) };
+}
+
+function liveValues(order: readonly Value[], isEdited: (parameter: string) => boolean): Set<Value> {
+  const live = new Set<Value>();
+  for (const value of order) {
+    const edited = value.op === 'parameter' && isEdited(value.attributes.name);
+    if (edited || value.inputs.some((operand) => live.has(operand))) live.add(value);
+  }
+  return live;
+}
