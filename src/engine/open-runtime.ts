@@ -33,6 +33,9 @@ export async function openRuntime({ inThread = false, ...options }: RuntimeOptio
   return new HostedRuntime(options.device, host);
 }
 
+// The built file, also when this one runs from source (tests): worker threads take no TypeScript.
+const workerFile = new URL('../../dist/engine/worker.js', import.meta.url);
+
 class WorkerHost implements AsyncHost {
   readonly ready: Promise<void>;
   readonly #worker: Worker;
@@ -41,7 +44,7 @@ class WorkerHost implements AsyncHost {
   #ended: Error | undefined;
 
   constructor(options: HostOptions) {
-    this.#worker = new Worker(...workerEntry(options));
+    this.#worker = new Worker(workerFile, { workerData: options });
     this.#worker.on('message', (answer: WorkerAnswer) => this.#settle(answer));
     this.#worker.on('error', (error) => this.#end(error));
     this.#worker.on('exit', (code) => this.#end(new Error(`the engine's worker ended (exit code ${code})`)));
@@ -100,9 +103,3 @@ function revive({ message, stack, code }: NonNullable<WorkerAnswer['error']>): E
   return error;
 }
 
-/** Run from source (tests), the worker needs the TypeScript loader; built, it is plain JavaScript. */
-function workerEntry(workerData: HostOptions): [URL, { workerData: HostOptions; execArgv?: string[] }] {
-  const source = import.meta.url.endsWith('.ts');
-  const entry = new URL(source ? './worker.ts' : './worker.js', import.meta.url);
-  return [entry, source ? { workerData, execArgv: ['--import', 'tsx'] } : { workerData }];
-}

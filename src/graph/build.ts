@@ -95,6 +95,8 @@ export function split(x: Value, axis: number, parts: number): Value[] {
 }
 
 export const concat = (values: readonly Value[], axis: number): Value => makeValue('concat', values, { axis });
+export const slice = (x: Value, axis: number, start: number, end: number): Value =>
+  makeValue('slice', [x], { axis, start, end });
 export const gatherRows = (table: Value, indices: Value): Value => makeValue('gatherRows', [table, indices], {});
 export const scatterAddRows = (updates: Value, indices: Value, rows: Dim): Value =>
   makeValue('scatterAddRows', [updates, indices], { rows });

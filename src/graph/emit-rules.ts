@@ -42,6 +42,11 @@ function swapLastTwo(e: Emitter, x: Name, rank: number): Name {
   return one(e, 'Transpose', [x], { perm: [...axes.slice(0, -2), rank - 1, rank - 2] });
 }
 
+function padAxis(e: Emitter, x: Name, shape: Shape, axis: number, before: number, after: number): Name {
+  const pads = (count: number) => shape.map((_, at) => (at === axis ? count : 0));
+  return one(e, 'Pad', [x, e.integers([...pads(before), ...pads(after)])]);
+}
+
 const column = (e: Emitter, x: Name) => one(e, 'Unsqueeze', [x, e.integers([1])]);
 
 /** With u = c (x + a x^3), gelu(x) ~ x sigmoid(2u): s + x s (1 - s) 2c (1 + 3a x^2). */
@@ -109,12 +114,15 @@ export const emitRules: { readonly [K in Exclude<OpName, 'input' | 'parameter' |
   split: (e, inputs, { attributes: { axis, parts, index } }) =>
     e.nodes('Split', inputs, { axis, num_outputs: parts }, parts)[index]!,
   placePart(e, [x], { inputs, attributes: { axis, parts, index } }) {
-    const { shape } = inputs[0]!;
-    const before = shape.map((_, at) => (at === axis ? index * (shape[axis] as number) : 0));
-    const after = shape.map((_, at) => (at === axis ? (parts - 1 - index) * (shape[axis] as number) : 0));
-    return one(e, 'Pad', [x!, e.integers([...before, ...after])]);
+    const size = inputs[0]!.shape[axis] as number;
+    return padAxis(e, x!, inputs[0]!.shape, axis, index * size, (parts - 1 - index) * size);
   },
   concat: (e, inputs, { attributes: { axis } }) => one(e, 'Concat', inputs, { axis }),
+
+  slice: (e, [x], { attributes: { axis, start, end } }) =>
+    one(e, 'Slice', [x!, e.integers([start]), e.integers([end]), e.integers([axis])]),
+  pad: (e, [x], { inputs, attributes: { axis, before, after } }) =>
+    padAxis(e, x!, inputs[0]!.shape, axis, before, after),
 
   gatherRows: (e, inputs) => one(e, 'Gather', inputs, { axis: 0 }),
   scatterAddRows: (e, [updates, indices], { shape }) =>

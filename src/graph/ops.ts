@@ -53,6 +53,10 @@ export interface OpAttributes {
   /** The reverse of `split`: the operand as part `index`, zeros elsewhere. */
   readonly placePart: { readonly axis: number; readonly parts: number; readonly index: number };
   readonly concat: { readonly axis: number };
+  /** Elements [start, end) along `axis`. */
+  readonly slice: { readonly axis: number; readonly start: number; readonly end: number };
+  /** The reverse of `slice`: zeros before and after along `axis`. */
+  readonly pad: { readonly axis: number; readonly before: number; readonly after: number };
 
   /** (table [n, ..], indices [i..]) -> [i.., ..]. */
   readonly gatherRows: None;

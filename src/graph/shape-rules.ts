@@ -131,6 +131,13 @@ export const shapeRules: { readonly [K in OpName]: ShapeRule<K> } = {
     return f32(replaceAt(inputs[0]!.shape, axis, total));
   },
 
+  slice: ([x], { axis, start, end }) => f32(replaceAt(x!.shape, axis, end - start)),
+  pad(inputs, { axis, before, after }) {
+    const size = inputs[0]!.shape[axis];
+    if (typeof size !== 'number') return fail('pad', 'the axis must have a size that is a number', inputs);
+    return f32(replaceAt(inputs[0]!.shape, axis, before + size + after));
+  },
+
   gatherRows: ([table, indices]) => f32([...indices!.shape, ...table!.shape.slice(1)]),
   scatterAddRows: ([updates], { rows }) => f32([rows, ...updates!.shape.slice(1)]),
 

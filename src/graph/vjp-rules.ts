@@ -106,14 +106,13 @@ export const vjpRules: { readonly [K in OpName]: VjpRule<K> } = {
   ],
   split: ({ attributes }, g) => [() => makeValue('placePart', [g], attributes)],
   placePart: ({ attributes }, g) => [() => makeValue('split', [g], attributes)],
-  concat({ inputs, attributes: { axis } }, g) {
-    // Only equal parts are split again; nothing in a model concatenates unequal ones below an edited weight.
-    return inputs.map((x, index) => () => {
-      if (x.shape[axis] !== inputs[0]!.shape[axis])
-        throw new TypeError('concat: only equal parts can be differentiated');
-      return makeValue('split', [g], { axis, parts: inputs.length, index });
-    });
-  },
+  concat: ({ inputs, attributes: { axis } }, g) => concatCotangents(inputs, axis, g),
+  slice: ({ inputs: [x], attributes: { axis, start, end } }, g) => [
+    () => makeValue('pad', [g], { axis, before: start, after: numericSize(x!, axis) - end }),
+  ],
+  pad: ({ inputs: [x], attributes: { axis, before } }, g) => [
+    () => b.slice(g, axis, before, before + numericSize(x!, axis)),
+  ],
 
   gatherRows: ({ inputs: [table, indices] }, g) => [() => scatterBack(g, table!, indices!), () => noLabelGradient()],
   scatterAddRows: ({ inputs: [, indices] }, g) => [() => b.gatherRows(g, indices!), () => noLabelGradient()],
@@ -141,6 +140,22 @@ export const vjpRules: { readonly [K in OpName]: VjpRule<K> } = {
   argMax: notDifferentiable,
   causalMask: noInputs,
 };
+
+function numericSize(x: Value, axis: number): number {
+  const size = x.shape[axis];
+  if (typeof size !== 'number')
+    throw new TypeError(`${x.op}: axis ${axis} must have a size that is a number, got ${size}`);
+  return size;
+}
+
+function concatCotangents(inputs: readonly Value[], axis: number, g: Value): Cotangent[] {
+  let end = 0;
+  return inputs.map((x) => {
+    const start = end;
+    end += numericSize(x, axis);
+    return () => b.slice(g, axis, start, start + numericSize(x, axis));
+  });
+}
 
 function noLabelGradient(): never {
   throw new TypeError('indices have no gradient');
