@@ -102,4 +102,3 @@ function revive({ message, stack, code }: NonNullable<WorkerAnswer['error']>): E
   if (stack !== undefined) error.stack = stack;
   return error;
 }
-

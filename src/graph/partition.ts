@@ -3,7 +3,7 @@
 
 import { input } from './build.js';
 import type { Value } from './ops.js';
-import { makeProgram, type Program, topologicalOrder, withInputs } from './program.js';
+import { makeProgram, type Program, withInputs } from './program.js';
 
 export interface Partition {
   /** Computes the crossing values (outputs `cross.0`, `cross.1`, ...) from inputs and frozen weights. */
@@ -22,7 +22,8 @@ export function partition(
   outputs: Readonly<Record<string, Value>>,
   isEdited: (parameter: string) => boolean,
 ): Partition {
-  const order = topologicalOrder(Object.values(outputs));
+  // Merged first: two equal frozen values must cross once.
+  const { order, outputs: merged } = makeProgram(outputs);
   const live = liveValues(order, isEdited);
   const crossing = new Map<Value, Value>();
   const cross = (value: Value): Value => {
@@ -35,7 +36,7 @@ export function partition(
   for (const value of order) {
     if (live.has(value)) rewritten.set(value, withInputs(value, value.inputs.map(liveOperand)));
   }
-  const liveOutputs = new Map(Object.entries(outputs).map(([name, value]) => [name, liveOperand(value)]));
+  const liveOutputs = new Map([...merged].map(([name, value]) => [name, liveOperand(value)]));
   const frozenOutputs = new Map(
     [...crossing].map(([value, name]) => [(name.attributes as { name: string }).name, value]),
   );

@@ -1,0 +1,231 @@
+// A language model with some layers opened for editing: captures, losses, weight gradients and predictions, for the base
+// weights or for any shifted ones. Applying a shift makes new weights beside the base, so that undoing it is exact.
+
+import { parameterInput } from '../graph/emit.js';
+import type { Partition } from '../graph/partition.js';
+import type { EditableLayer } from '../models/model.js';
+import { scalar, type Tensor, type TensorOf } from '../tensor.js';
+import type { LanguageModel } from './language-model.js';
+import { LanguageModelPrograms, type TokenChoice } from './lm-programs.js';
+import type { Compiled, Feed, Resident, RunResult, Runtime, WeightBinding } from './runtime.js';
+import { addShift } from './weight-shift.js';
+
+/** What a model reads: named tensors, as `data/batch` makes them. */
+export interface ModelBatch {
+  readonly tensors: Readonly<Record<string, Tensor>>;
+}
+
+/** A weight, a shift or a gradient for each edited layer, by layer name; resident. */
+export type LayerTensors = ReadonlyMap<string, Resident>;
+
+interface Computation {
+  readonly frozen: Compiled;
+  readonly live: Compiled;
+}
+
+/** A batch whose frozen part has been computed. Release it when done. */
+export interface FrozenBatch {
+  readonly batch: ModelBatch;
+  /** The frozen program that made it: live programs of the same frozen part can use it. */
+  readonly frozenId: number;
+  readonly crossing: Readonly<Record<string, Resident>>;
+  readonly dims: Readonly<Record<string, number>>;
+}
+
+export interface CapturedRows {
+  /** [rows, keySize] */
+  readonly keys: Resident;
+  /** [rows, valueSize] */
+  readonly valueGradients: Resident;
+}
+
+export interface LossGradient {
+  readonly loss: number;
+  /** In the checkpoint's layout. */
+  readonly gradients: LayerTensors;
+}
+
+export interface GradientRequest {
+  /** Factor of the summed token losses: 1 / (number of answer tokens that the mean is over). */
+  readonly scale: number;
+  /** Reference logits: the loss is then KL(before || after) instead of the answers' cross-entropy. */
+  readonly before?: Resident;
+  /** Gradients of earlier batches to add to; they are released. */
+  readonly sums?: LayerTensors;
+}
+
+export interface Predictions {
+  /** The most likely token at each answer row. */
+  readonly predicted: BigInt64Array;
+  /** -log p of the label at each answer row. */
+  readonly nll: Float32Array;
+}
+
+export class EditableModel {
+  readonly model: LanguageModel;
+  readonly layers: readonly EditableLayer[];
+  /** The checkpoint's own weights. */
+  readonly base: LayerTensors;
+  readonly #programs: LanguageModelPrograms;
+  readonly #binding: WeightBinding;
+  readonly #computations = new Map<string, Promise<Computation>>();
+
+  private constructor(model: LanguageModel, layers: readonly EditableLayer[], base: LayerTensors) {
+    this.model = model;
+    this.layers = layers;
+    this.base = base;
+    this.#programs = new LanguageModelPrograms(model.definition, layers);
+    this.#binding = model.binding(new Set(layers.map(({ name }) => `${name}.weight`)));
+  }
+
+  static async open(model: LanguageModel, layers: readonly EditableLayer[]): Promise<EditableModel> {
+    const base = new Map<string, Resident>();
+    for (const { name } of layers) base.set(name, await model.runtime.upload(await model.read(`${name}.weight`)));
+    return new EditableModel(model, layers, base);
+  }
+
+  get runtime(): Runtime {
+    return this.model.runtime;
+  }
+
+  /** W + S for each layer of `shift` ([keySize, valueSize] each); layers without one keep their base weight. */
+  async shifted(shift: LayerTensors): Promise<LayerTensors> {
+    const weights = new Map(this.base);
+    for (const layer of this.layers) {
+      const change = shift.get(layer.name);
+      if (change)
+        weights.set(layer.name, await addShift(this.runtime, this.base.get(layer.name)!, change, layer.orientation));
+    }
+    return weights;
+  }
+
+  /** Releases weights made by {@link shifted}; base weights among them stay. */
+  releaseWeights(weights: LayerTensors): void {
+    const own = new Set([...this.base.values()].map(({ id }) => id));
+    this.runtime.release(...[...weights.values()].filter(({ id }) => !own.has(id)));
+  }
+
+  /** Runs the frozen part for losses, logits and predictions (not for capturing all tokens). */
+  freeze(batch: ModelBatch): Promise<FrozenBatch> {
+    return this.#freeze(batch, 'predict', () => this.#programs.predict());
+  }
+
+  async #freeze(batch: ModelBatch, name: string, cut: () => Partition): Promise<FrozenBatch> {
+    const { frozen } = await this.#computation(name, cut);
+    const result = await this.runtime.run(frozen, pick(frozen, batch.tensors), { keep: 'all' });
+    const crossing = Object.fromEntries(
+      [...frozen.program.outputs.keys()].map((output) => [output, result.kept(output)]),
+    );
+    return { batch, frozenId: frozen.id, crossing, dims: batchDims(batch) };
+  }
+
+  releaseFrozen({ crossing }: FrozenBatch): void {
+    this.runtime.release(...Object.values(crossing));
+  }
+
+  /** Keys and value gradients of the base model at the chosen tokens, for the summed answer loss times `scale`. */
+  async capture(
+    batch: ModelBatch,
+    tokens: TokenChoice,
+    scale: number,
+  ): Promise<{ loss: number; rows: ReadonlyMap<string, CapturedRows> }> {
+    const name = `capture ${tokens}`;
+    const cut = () => this.#programs.capture(tokens);
+    const frozen = await this.#freeze(batch, name, cut);
+    try {
+      const keep = this.layers.flatMap((layer) => [`keys:${layer.name}`, `valueGradients:${layer.name}`]);
+      const result = await this.#live(name, cut, frozen, this.base, { lossScale: scalar(scale) }, keep);
+      const rows = this.layers.map(({ name: layer }): [string, CapturedRows] => [
+        layer,
+        { keys: result.kept(`keys:${layer}`), valueGradients: result.kept(`valueGradients:${layer}`) },
+      ]);
+      return { loss: result.host('loss').data[0] as number, rows: new Map(rows) };
+    } finally {
+      this.releaseFrozen(frozen);
+    }
+  }
+
+  /** The loss of one batch under `weights` and its gradient for each edited weight. */
+  async lossGradient(
+    frozen: FrozenBatch,
+    weights: LayerTensors,
+    { scale, before, sums }: GradientRequest,
+  ): Promise<LossGradient> {
+    const kind = before ? 'divergence' : 'answer';
+    const feeds: Record<string, Feed> = { lossScale: scalar(scale) };
+    if (before) feeds.logitsBefore = before;
+    for (const [name, sum] of sums ?? []) feeds[`sum:${name}`] = sum;
+    const accumulate = sums !== undefined;
+    const cut = () => this.#programs.lossGradient(kind, accumulate);
+    const keep = this.layers.map(({ name }) => `gradient:${name}`);
+    const result = await this.#live(`${kind} gradient ${accumulate}`, cut, frozen, weights, feeds, keep);
+    if (sums) this.runtime.release(...sums.values());
+    const gradients = new Map(this.layers.map(({ name }) => [name, result.kept(`gradient:${name}`)]));
+    return { loss: result.host('loss').data[0] as number, gradients };
+  }
+
+  /** Logits at the answer rows, [answers, vocabulary], resident. */
+  async logits(frozen: FrozenBatch, weights: LayerTensors): Promise<Resident> {
+    const result = await this.#live('logits', () => this.#programs.logits(), frozen, weights, {}, ['logits']);
+    return result.kept('logits');
+  }
+
+  async predict(frozen: FrozenBatch, weights: LayerTensors): Promise<Predictions> {
+    const result = await this.#live('predict', () => this.#programs.predict(), frozen, weights, {}, []);
+    return {
+      predicted: result.host<TensorOf<'i64'>>('predicted').data,
+      nll: result.host<TensorOf<'f32'>>('nll').data,
+    };
+  }
+
+  async #live(
+    name: string,
+    cut: () => Partition,
+    frozen: FrozenBatch,
+    weights: LayerTensors,
+    extra: Readonly<Record<string, Feed>>,
+    keep: readonly string[],
+  ): Promise<RunResult> {
+    const { live, frozen: needed } = await this.#computation(name, cut);
+    if (needed.id !== frozen.frozenId)
+      throw new TypeError(`the batch was frozen for another computation than '${name}'`);
+    const edited = Object.fromEntries(
+      [...weights].map(([layer, weight]) => [parameterInput(`${layer}.weight`), weight]),
+    );
+    const feeds = pick(live, { ...frozen.batch.tensors, ...frozen.crossing, ...edited, ...extra });
+    return this.runtime.run(live, feeds, { keep, dims: frozen.dims });
+  }
+
+  #computation(name: string, cut: () => Partition): Promise<Computation> {
+    const known = this.#computations.get(name) ?? this.#compile(cut());
+    this.#computations.set(name, known);
+    return known;
+  }
+
+  async #compile({ frozen, live }: Partition): Promise<Computation> {
+    return {
+      frozen: await this.runtime.compile(frozen, this.#binding),
+      live: await this.runtime.compile(live, this.#binding),
+    };
+  }
+
+  /** Releases the base weights; the model itself stays open. */
+  close(): void {
+    this.runtime.release(...this.base.values());
+  }
+}
+
+/** The feeds that a program asks for. */
+function pick({ program }: Compiled, feeds: Readonly<Record<string, Feed>>): Record<string, Feed> {
+  const wanted = new Set([
+    ...program.inputs.map(({ attributes }) => attributes.name),
+    ...program.parameters.map(({ attributes }) => parameterInput(attributes.name)),
+  ]);
+  return Object.fromEntries(Object.entries(feeds).filter(([name]) => wanted.has(name)));
+}
+
+function batchDims({ tensors }: ModelBatch): Record<string, number> {
+  const [batch, tokens] = tensors.tokenIds!.shape as [number, number];
+  const taps = tensors.tapRows?.shape[0];
+  return { batch, tokens, answers: tensors.answerRows!.shape[0]!, ...(taps === undefined ? {} : { taps }) };
+}

@@ -1,0 +1,114 @@
+// A language model opened from a Hugging Face folder: its definition, its tokenizer's folder, its weights mapped from disk
+// once however many programs use them. The base weights are never written to.
+
+import { basename, dirname } from 'node:path';
+import { type ModelFolder, openModelFolder } from '../checkpoint/model-folder.js';
+import { readTensor, type TensorEntry } from '../checkpoint/safetensors.js';
+import { MalmenError } from '../errors.js';
+import type { ExternalWeight } from '../graph/emit.js';
+import { defineModel } from '../models/index.js';
+import type { EditableLayer, ModelDefinition } from '../models/model.js';
+import type { TensorOf } from '../tensor.js';
+import { EditableModel } from './editable-model.js';
+import { openRuntime, type RuntimeOptions } from './open-runtime.js';
+import type { Runtime, WeightBinding } from './runtime.js';
+
+export interface OpenModelOptions extends Partial<RuntimeOptions> {}
+
+export class LanguageModel {
+  readonly definition: ModelDefinition;
+  readonly folder: ModelFolder;
+  readonly runtime: Runtime;
+  readonly #entries: ReadonlyMap<string, TensorEntry>;
+
+  private constructor(definition: ModelDefinition, folder: ModelFolder, runtime: Runtime) {
+    this.definition = definition;
+    this.folder = folder;
+    this.runtime = runtime;
+    this.#entries = matchTensors(definition, folder);
+  }
+
+  /**
+   * Checks the configuration and every tensor's presence, shape and dtype; reads no weight yet.
+   * @throws MalmenError that names the file, key or tensor.
+   */
+  static async open(dir: string, options: OpenModelOptions = {}): Promise<LanguageModel> {
+    const folder = await openModelFolder(dir);
+    const definition = defineModel(folder.config);
+    matchTensors(definition, folder);
+    const runtime = await openRuntime({ device: 'cpu', ...options });
+    return new LanguageModel(definition, folder, runtime);
+  }
+
+  /** The layers with these names (with or without the `transformer.` prefix), or the architecture's default ones. */
+  layers(names: readonly string[] = this.definition.defaultLayers): EditableLayer[] {
+    return names.map((name) => {
+      const found = this.definition.layers.find((layer) => layer.name === name || layer.name.endsWith(`.${name}`));
+      if (found) return found;
+      const known = this.definition.layers.map((layer) => layer.name).join(', ');
+      throw new MalmenError('not-found', `${this.folder.dir}: no layer '${name}' to edit; the layers are ${known}`);
+    });
+  }
+
+  /** Prepares editing of some layers: their weights become inputs, everything else stays mapped. */
+  async editing(layers: readonly EditableLayer[]): Promise<EditableModel> {
+    return EditableModel.open(this, layers);
+  }
+
+  /** How programs find this model's weights when those of `fed` are given with each run. */
+  binding(fed: ReadonlySet<string>): WeightBinding {
+    const folders = new Set([...this.#entries.values()].map(({ path }) => dirname(path)));
+    if (folders.size > 1) {
+      throw new MalmenError(
+        'unsupported',
+        `${this.folder.dir}: weight files lie in several folders (${[...folders].join(', ')})`,
+      );
+    }
+    return {
+      source: (name) => (fed.has(name) ? 'fed' : external(this.entry(name))),
+      folder: [...folders][0]!,
+    };
+  }
+
+  /** The tensor of the checkpoint that holds a parameter. */
+  entry(parameter: string): TensorEntry {
+    const entry = this.#entries.get(parameter);
+    if (!entry) throw new TypeError(`no parameter '${parameter}' in ${this.definition.modelType}`);
+    return entry;
+  }
+
+  /** One parameter as float32, in the checkpoint's layout. */
+  async read(parameter: string): Promise<TensorOf<'f32'>> {
+    return (await readTensor(this.entry(parameter))) as TensorOf<'f32'>;
+  }
+
+  close(): Promise<void> {
+    return this.runtime.close();
+  }
+}
+
+const floatTypes: ReadonlySet<string> = new Set(['f32', 'f16', 'bf16']);
+
+function external({ dtype, path, offset, bytes }: TensorEntry): ExternalWeight {
+  return { dtype: dtype as ExternalWeight['dtype'], location: basename(path), offset, bytes };
+}
+
+/** Finds every parameter's tensor. Tensors that the model does not name (mask buffers, a stored tied head) are not used. */
+function matchTensors(definition: ModelDefinition, folder: ModelFolder): Map<string, TensorEntry> {
+  const names = new Set(folder.tensors.keys());
+  const problems: string[] = [];
+  const found = new Map<string, TensorEntry>();
+  for (const { name, shape } of definition.parameters) {
+    const entry = folder.tensors.get(definition.tensorName(name, names));
+    if (!entry) problems.push(`tensor '${name}' is missing`);
+    else if (String(entry.shape) !== String(shape)) {
+      problems.push(`tensor '${entry.name}' has shape [${entry.shape}], config.json asks for [${shape}]`);
+    } else if (!floatTypes.has(entry.dtype)) {
+      problems.push(`tensor '${entry.name}' has dtype ${entry.dtype}, expected one of f32, f16, bf16`);
+    } else found.set(name, entry);
+  }
+  if (problems.length === 0) return found;
+  const shown = problems.slice(0, 5).join('; ');
+  const more = problems.length > 5 ? `; and ${problems.length - 5} more` : '';
+  throw new MalmenError('bad-input', `${folder.dir}: the weights do not fit the configuration: ${shown}${more}`);
+}

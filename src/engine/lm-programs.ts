@@ -1,0 +1,135 @@
+// The computations that editing asks of a language model, each cut into its frozen and its live part. Pure graphs: knows no
+// file and no runtime.
+
+import * as b from '../graph/build.js';
+import { gradients } from '../graph/grad.js';
+import type { Value } from '../graph/ops.js';
+import { type Partition, partition } from '../graph/partition.js';
+import { makeProgram, type Program } from '../graph/program.js';
+import type { EditableLayer, Forward, ModelDefinition } from '../models/model.js';
+
+/** Which tokens' keys and value gradients are captured. */
+export type TokenChoice = 'answers' | 'all';
+
+const labels = b.input('labels', ['answers'], 'i64');
+/** The factor that makes a sum over answer tokens the mean over whatever set the caller averages. */
+const lossScale = b.input('lossScale', []);
+
+/** Sum over the batch's answer tokens of the cross-entropy, times `lossScale`. */
+function answerLoss({ logits }: Forward): Value {
+  return b.mul(b.reduceSum(b.crossEntropy(logits, labels)), lossScale);
+}
+
+/** Sum over the batch's answer tokens of KL(before || after), times `lossScale`. */
+function divergenceLoss({ logits }: Forward): Value {
+  const before = b.input('logitsBefore', logits.shape);
+  return b.mul(b.reduceSum(b.klDivergence(before, logits)), lossScale);
+}
+
+const weightName = (layer: EditableLayer) => `${layer.name}.weight`;
+
+/** Adds to an accumulator inside the matrix product, where there is one, instead of in a pass of its own. */
+function plusAccumulator(gradient: Value, accumulator: Value): Value {
+  const product = gradient.op === 'gemm' && gradient.inputs.length === 2;
+  return product
+    ? b.makeValue('gemm', [...gradient.inputs, accumulator], gradient.attributes)
+    : b.add(gradient, accumulator);
+}
+
+/** Builds programs for one model and one choice of layers. */
+export class LanguageModelPrograms {
+  readonly #definition: ModelDefinition;
+  readonly #layers: readonly EditableLayer[];
+  readonly #edited: ReadonlySet<string>;
+
+  constructor(definition: ModelDefinition, layers: readonly EditableLayer[]) {
+    this.#definition = definition;
+    this.#layers = layers;
+    this.#edited = new Set(layers.map(weightName));
+  }
+
+  #cut(outputs: Readonly<Record<string, Value>>): Partition {
+    return partition(outputs, (name) => this.#edited.has(name));
+  }
+
+  #forward(tokens: TokenChoice = 'answers'): Forward {
+    return this.#definition.forward({ answersOnlyInLastBlock: tokens === 'answers' });
+  }
+
+  /**
+   * Outputs `loss` [], and per layer `keys:NAME` [taps, keySize], `valueGradients:NAME` [taps, valueSize]: the rows of
+   * `tapRows` (i64, flat token indices; for `answers` these are the answer rows).
+   */
+  capture(tokens: TokenChoice): Partition {
+    const forward = this.#forward(tokens);
+    const taps = this.#layers.map(({ name }) => forward.taps.get(name)!);
+    const merged = makeProgram(
+      new Map([['loss', answerLoss(forward)], ...taps.map(({ values }, at) => [String(at), values] as const)]),
+    ).outputs;
+    const loss = merged.get('loss')!;
+    const valueGradients = gradients(
+      loss,
+      taps.map((_, at) => merged.get(String(at))!),
+    );
+    const tapRows = tokens === 'all' ? b.input('tapRows', ['taps'], 'i64') : b.input('answerRows', ['answers'], 'i64');
+    const outputs: Record<string, Value> = { loss };
+    this.#layers.forEach(({ name }, at) => {
+      const select = (rows: Value) => (taps[at]!.rows === 'answers' ? rows : b.gatherRows(rows, tapRows));
+      outputs[`keys:${name}`] = select(taps[at]!.keys);
+      outputs[`valueGradients:${name}`] = select(valueGradients[at]!);
+    });
+    return this.#cut(outputs);
+  }
+
+  /**
+   * Outputs `loss` [] and per layer `gradient:NAME`, d(loss)/d(weight) in the checkpoint's layout, added to the input
+   * `sum:NAME` where `accumulate` is set.
+   */
+  lossGradient(kind: 'answer' | 'divergence', accumulate: boolean): Partition {
+    const forward = this.#forward();
+    const { loss, parameters } = mergedLoss(kind === 'answer' ? answerLoss(forward) : divergenceLoss(forward));
+    const found = gradients(
+      loss,
+      this.#layers.map((layer) => parameters.get(weightName(layer))!),
+    );
+    const outputs: Record<string, Value> = { loss };
+    this.#layers.forEach(({ name }, at) => {
+      const gradient = found[at]!;
+      const sum = () => b.input(`sum:${name}`, gradient.shape);
+      outputs[`gradient:${name}`] = accumulate ? plusAccumulator(gradient, sum()) : gradient;
+    });
+    return this.#cut(outputs);
+  }
+
+  /** Output `logits` [answers, vocabulary]. */
+  logits(): Partition {
+    return this.#cut({ logits: this.#forward().logits });
+  }
+
+  /** Outputs `predicted` i64 [answers], the most likely token, and `nll` [answers], -log p of the label. */
+  predict(): Partition {
+    const { logits } = this.#forward();
+    return this.#cut({ predicted: b.argMax(logits), nll: b.crossEntropy(logits, labels) });
+  }
+}
+
+/**
+ * The loss with equal expressions merged, and its parameters by name: differentiation goes by identity, and a tied weight is
+ * named more than once.
+ */
+function mergedLoss(loss: Value): { readonly loss: Value; readonly parameters: ReadonlyMap<string, Value> } {
+  const program = makeProgram({ loss });
+  const parameters = new Map(program.parameters.map((value) => [value.attributes.name, value as Value]));
+  return { loss: program.outputs.get('loss')!, parameters };
+}
+
+/** The loss of language-model training and its gradient for every parameter: `loss` [] and `gradient:NAME`. */
+export function trainingProgram(definition: ModelDefinition): Program {
+  const { loss, parameters } = mergedLoss(answerLoss(definition.forward({ answersOnlyInLastBlock: true })));
+  const names = definition.parameters.map(({ name }) => name);
+  const found = gradients(
+    loss,
+    names.map((name) => parameters.get(name)!),
+  );
+  return makeProgram(new Map([['loss', loss], ...names.map((name, at) => [`gradient:${name}`, found[at]!] as const)]));
+}
