@@ -6,6 +6,7 @@ import type { Partition } from '../graph/partition.js';
 import type { EditableLayer } from '../models/model.js';
 import { scalar, type Tensor, type TensorOf } from '../tensor.js';
 import type { LanguageModel } from './language-model.js';
+import { groupByShape, type LayerGroup } from './layer-group.js';
 import { LanguageModelPrograms, type TokenChoice } from './lm-programs.js';
 import type { Compiled, Feed, Resident, RunResult, Runtime, WeightBinding } from './runtime.js';
 import { addShift } from './weight-shift.js';
@@ -32,11 +33,17 @@ export interface FrozenBatch {
   readonly dims: Readonly<Record<string, number>>;
 }
 
+/** Of the layers of one shape, layer after layer. */
 export interface CapturedRows {
-  /** [rows, keySize] */
+  /** [layers*rows, keySize] */
   readonly keys: Resident;
-  /** [rows, valueSize] */
+  /** [layers*rows, valueSize] */
   readonly valueGradients: Resident;
+}
+
+export interface Capture {
+  readonly loss: number;
+  readonly rows: readonly CapturedRows[];
 }
 
 export interface LossGradient {
@@ -64,6 +71,8 @@ export interface Predictions {
 export class EditableModel {
   readonly model: LanguageModel;
   readonly layers: readonly EditableLayer[];
+  /** The layers by shape, in order of first appearance. */
+  readonly groups: readonly LayerGroup[];
   /** The checkpoint's own weights. */
   readonly base: LayerTensors;
   readonly #programs: LanguageModelPrograms;
@@ -73,6 +82,7 @@ export class EditableModel {
   private constructor(model: LanguageModel, layers: readonly EditableLayer[], base: LayerTensors) {
     this.model = model;
     this.layers = layers;
+    this.groups = groupByShape(layers);
     this.base = base;
     this.#programs = new LanguageModelPrograms(model.definition, layers);
     this.#binding = model.binding(new Set(layers.map(({ name }) => `${name}.weight`)));
@@ -123,23 +133,22 @@ export class EditableModel {
     this.runtime.release(...Object.values(crossing));
   }
 
-  /** Keys and value gradients of the base model at the chosen tokens, for the summed answer loss times `scale`. */
-  async capture(
-    batch: ModelBatch,
-    tokens: TokenChoice,
-    scale: number,
-  ): Promise<{ loss: number; rows: ReadonlyMap<string, CapturedRows> }> {
+  /**
+   * Keys and value gradients of the base model at the chosen tokens, for the summed answer loss times `scale`: one entry
+   * per group of layers (see {@link groups}).
+   */
+  async capture(batch: ModelBatch, tokens: TokenChoice, scale: number): Promise<Capture> {
     const name = `capture ${tokens}`;
     const cut = () => this.#programs.capture(tokens);
     const frozen = await this.#freeze(batch, name, cut);
     try {
-      const keep = this.layers.flatMap((layer) => [`keys:${layer.name}`, `valueGradients:${layer.name}`]);
+      const keep = this.groups.flatMap((_, group) => [`keys:${group}`, `valueGradients:${group}`]);
       const result = await this.#live(name, cut, frozen, this.base, { lossScale: scalar(scale) }, keep);
-      const rows = this.layers.map(({ name: layer }): [string, CapturedRows] => [
-        layer,
-        { keys: result.kept(`keys:${layer}`), valueGradients: result.kept(`valueGradients:${layer}`) },
-      ]);
-      return { loss: result.host('loss').data[0] as number, rows: new Map(rows) };
+      const rows = this.groups.map((_, group) => ({
+        keys: result.kept(`keys:${group}`),
+        valueGradients: result.kept(`valueGradients:${group}`),
+      }));
+      return { loss: result.host('loss').data[0] as number, rows };
     } finally {
       this.releaseFrozen(frozen);
     }

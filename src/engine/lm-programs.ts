@@ -7,6 +7,7 @@ import type { Value } from '../graph/ops.js';
 import { type Partition, partition } from '../graph/partition.js';
 import { makeProgram, type Program } from '../graph/program.js';
 import type { EditableLayer, Forward, ModelDefinition } from '../models/model.js';
+import { groupByShape } from './layer-group.js';
 
 /** Which tokens' keys and value gradients are captured. */
 export type TokenChoice = 'answers' | 'all';
@@ -28,13 +29,7 @@ function divergenceLoss({ logits }: Forward): Value {
 
 const weightName = (layer: EditableLayer) => `${layer.name}.weight`;
 
-/** Adds to an accumulator inside the matrix product, where there is one, instead of in a pass of its own. */
-function plusAccumulator(gradient: Value, accumulator: Value): Value {
-  const product = gradient.op === 'gemm' && gradient.inputs.length === 2;
-  return product
-    ? b.makeValue('gemm', [...gradient.inputs, accumulator], gradient.attributes)
-    : b.add(gradient, accumulator);
-}
+const stackLayers = (rows: readonly Value[]) => (rows.length === 1 ? rows[0]! : b.concat(rows, 0));
 
 /** Builds programs for one model and one choice of layers. */
 export class LanguageModelPrograms {
@@ -57,26 +52,31 @@ export class LanguageModelPrograms {
   }
 
   /**
-   * Outputs `loss` [], and per layer `keys:NAME` [taps, keySize], `valueGradients:NAME` [taps, valueSize]: the rows of
-   * `tapRows` (i64, flat token indices; for `answers` these are the answer rows).
+   * Outputs `loss` [], and per group of layers of one shape `keys:G` [layers*taps, keySize] and `valueGradients:G`
+   * [layers*taps, valueSize], layer after layer: the rows of `tapRows` (i64, flat token indices), or for `answers` those of
+   * `answerRows`.
    */
   capture(tokens: TokenChoice): Partition {
     const forward = this.#forward(tokens);
-    const taps = this.#layers.map(({ name }) => forward.taps.get(name)!);
+    const taps = new Map(this.#layers.map(({ name }) => [name, forward.taps.get(name)!]));
     const merged = makeProgram(
-      new Map([['loss', answerLoss(forward)], ...taps.map(({ values }, at) => [String(at), values] as const)]),
+      new Map([['loss', answerLoss(forward)], ...[...taps].map(([name, { values }]) => [name, values] as const)]),
     ).outputs;
     const loss = merged.get('loss')!;
-    const valueGradients = gradients(
+    const names = [...taps.keys()];
+    const found = gradients(
       loss,
-      taps.map((_, at) => merged.get(String(at))!),
+      names.map((name) => merged.get(name)!),
     );
     const tapRows = tokens === 'all' ? b.input('tapRows', ['taps'], 'i64') : b.input('answerRows', ['answers'], 'i64');
+    const select = (name: string, rows: Value) =>
+      taps.get(name)!.rows === 'answers' ? rows : b.gatherRows(rows, tapRows);
     const outputs: Record<string, Value> = { loss };
-    this.#layers.forEach(({ name }, at) => {
-      const select = (rows: Value) => (taps[at]!.rows === 'answers' ? rows : b.gatherRows(rows, tapRows));
-      outputs[`keys:${name}`] = select(taps[at]!.keys);
-      outputs[`valueGradients:${name}`] = select(valueGradients[at]!);
+    groupByShape(this.#layers).forEach(({ layers }, group) => {
+      const keys = layers.map(({ name }) => select(name, taps.get(name)!.keys));
+      const valueGradients = layers.map(({ name }) => select(name, found[names.indexOf(name)]!));
+      outputs[`keys:${group}`] = stackLayers(keys);
+      outputs[`valueGradients:${group}`] = stackLayers(valueGradients);
     });
     return this.#cut(outputs);
   }
@@ -96,7 +96,7 @@ export class LanguageModelPrograms {
     this.#layers.forEach(({ name }, at) => {
       const gradient = found[at]!;
       const sum = () => b.input(`sum:${name}`, gradient.shape);
-      outputs[`gradient:${name}`] = accumulate ? plusAccumulator(gradient, sum()) : gradient;
+      outputs[`gradient:${name}`] = accumulate ? b.addTo(gradient, sum()) : gradient;
     });
     return this.#cut(outputs);
   }

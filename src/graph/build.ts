@@ -64,6 +64,12 @@ export function gemm(
   return makeValue('gemm', plus ? [a, b, plus] : [a, b], { transposeA, transposeB, alpha });
 }
 
+/** `sum` + `term`, inside the matrix product that makes `term` where that is possible, instead of in a pass of its own. */
+export function addTo(term: Value, sum: Value): Value {
+  const product = term.op === 'gemm' && term.inputs.length === 2 && sameShape(term.shape, sum.shape);
+  return product ? makeValue('gemm', [...term.inputs, sum], term.attributes) : add(term, sum);
+}
+
 /** Batched matrix product, rank 3 and up. */
 export function matMul(
   a: Value,

@@ -125,12 +125,19 @@ export const shapeRules: { readonly [K in OpName]: ShapeRule<K> } = {
   placePart: ([x], { axis, parts }) => f32(replaceAt(x!.shape, axis, multiplyDims(x!.shape[axis]!, parts))),
   concat(inputs, { axis }) {
     const sizes = inputs.map((x) => x.shape[axis]!);
+    const [first] = sizes;
+    if (sizes.every((size) => size === first))
+      return f32(replaceAt(inputs[0]!.shape, axis, multiplyDims(sizes.length, first!)));
     if (!sizes.every((size) => typeof size === 'number'))
-      fail('concat', 'the axis must have sizes that are numbers', inputs);
-    const total = sizes.reduce<number>((sum, size) => sum + (size as number), 0);
-    return f32(replaceAt(inputs[0]!.shape, axis, total));
+      fail('concat', 'the axis must have equal sizes or numbers', inputs);
+    return f32(
+      replaceAt(
+        inputs[0]!.shape,
+        axis,
+        sizes.reduce<number>((sum, size) => sum + (size as number), 0),
+      ),
+    );
   },
-
   slice: ([x], { axis, start, end }) => f32(replaceAt(x!.shape, axis, end - start)),
   pad(inputs, { axis, before, after }) {
     const size = inputs[0]!.shape[axis];

@@ -1,0 +1,39 @@
+// What every editor is: something that looks at a model and facts, and answers with a parameter shift. It never changes the
+// model; applying, saving and undoing a shift are other functions' business.
+
+import type { EditableModel, LayerTensors, ModelBatch } from '../engine/editable-model.js';
+
+/** A batch of edit examples, as `data/batch` makes them. */
+export interface AnswerBatch extends ModelBatch {
+  /** Answer tokens of each sequence. */
+  readonly answerCounts: readonly number[];
+}
+
+export interface EditProgress {
+  readonly done: number;
+  readonly total: number;
+}
+
+export interface ComputeShiftOptions {
+  readonly signal?: AbortSignal;
+  /** Called with the number of batches done. */
+  readonly onProgress?: (progress: EditProgress) => void;
+}
+
+export interface Editor {
+  readonly name: string;
+  /**
+   * The shift that makes the model give these answers: [keySize, valueSize] for each edited layer, resident and owned by
+   * the caller. No batches give a shift of zeros.
+   */
+  computeShift(
+    model: EditableModel,
+    batches: readonly AnswerBatch[],
+    options?: ComputeShiftOptions,
+  ): Promise<LayerTensors>;
+}
+
+/** Answer tokens of a batch. */
+export function answerCount(batch: AnswerBatch): number {
+  return batch.answerCounts.reduce((sum, count) => sum + count, 0);
+}

@@ -1,0 +1,254 @@
+// An editor that was trained: captures rows, sends them through its hyper-networks, and lets its method (MALMEN or MEND) make
+// the shift. Also the other direction: from the loss's weight gradients to gradients of the hyper-networks' parameters.
+
+import type { CapturedRows, EditableModel, LayerTensors } from '../engine/editable-model.js';
+import type { LayerGroup } from '../engine/layer-group.js';
+import type { TokenChoice } from '../engine/lm-programs.js';
+import { residentMatrices } from '../engine/resident-matrix.js';
+import { type Resident, residentRows } from '../engine/runtime.js';
+import { asShift } from '../engine/weight-shift.js';
+import type { MatrixOps } from '../linalg/matrix-ops.js';
+import { f32, i64 } from '../tensor.js';
+import { type AnswerBatch, answerCount, type ComputeShiftOptions, type Editor } from './editor.js';
+import type { MetaMethod, ShiftAccumulator, ShiftLesson, SolvedShift } from './meta-method.js';
+import type { NetworkResidents, ResidentNetwork } from './resident-network.js';
+
+/** The captured rows of one batch of edits. */
+export interface RowChunk {
+  /** Rows of each layer. */
+  readonly rows: number;
+  /** The sum of the batch's token losses times the capture scale. */
+  readonly loss: number;
+  /** By group of layers. */
+  readonly groups: readonly CapturedRows[];
+}
+
+/** A shift with what its method remembers for learning. */
+export interface SolvedEdit {
+  /** Owned by this object: {@link release} frees it. */
+  readonly shift: LayerTensors;
+  readonly solved: ReadonlyMap<string, SolvedShift>;
+  release(): void;
+}
+
+export class HyperEditor implements Editor {
+  readonly name: string;
+  readonly method: MetaMethod;
+  readonly tokens: TokenChoice;
+  /** One per group of the model's layers. */
+  readonly networks: readonly ResidentNetwork[];
+
+  constructor(method: MetaMethod, tokens: TokenChoice, networks: readonly ResidentNetwork[]) {
+    this.name = method.name;
+    this.method = method;
+    this.tokens = tokens;
+    this.networks = networks;
+  }
+
+  /** Rows that a batch will give for each layer. */
+  rowCount(batch: AnswerBatch): number {
+    return this.tokens === 'answers' ? answerCount(batch) : realTokens(batch).length;
+  }
+
+  /**
+   * Keys and value gradients of one batch. The gradient of a token does not depend on how many others are edited with it:
+   * `scale` is 1 except where a published reduction is asked for.
+   */
+  async capture(model: EditableModel, batch: AnswerBatch, scale = 1): Promise<RowChunk> {
+    const tokens = realTokens(batch);
+    const tensors = { ...batch.tensors, tapRows: i64(tokens, [tokens.length]) };
+    const { loss, rows } = await model.capture(this.tokens === 'all' ? { tensors } : batch, this.tokens, scale);
+    return { rows: this.rowCount(batch), loss, groups: rows };
+  }
+
+  releaseChunk(model: EditableModel, { groups }: RowChunk): void {
+    model.runtime.release(...groups.flatMap(({ keys, valueGradients }) => [keys, valueGradients]));
+  }
+
+  /** Updates the running statistics; only training does this. */
+  async observe(chunk: RowChunk): Promise<void> {
+    for (const [group, network] of this.networks.entries()) await network.observe(chunk.groups[group]!);
+  }
+
+  async computeShift(
+    model: EditableModel,
+    batches: readonly AnswerBatch[],
+    { signal, onProgress }: ComputeShiftOptions = {},
+  ): Promise<LayerTensors> {
+    const rows = batches.reduce((sum, batch) => sum + this.rowCount(batch), 0);
+    const chunks = this.#streamed(model, batches, signal, onProgress);
+    const { shift, solved } = await this.solve(model, chunks, rows);
+    for (const layer of solved.values()) layer.release();
+    return shift;
+  }
+
+  /** Captures batch after batch; each chunk is released before the next is made, so memory does not grow with the edits. */
+  async *#streamed(
+    model: EditableModel,
+    batches: readonly AnswerBatch[],
+    signal: AbortSignal | undefined,
+    onProgress: ComputeShiftOptions['onProgress'],
+  ): AsyncGenerator<RowChunk> {
+    for (const [done, batch] of batches.entries()) {
+      signal?.throwIfAborted();
+      const chunk = await this.capture(model, batch);
+      yield chunk;
+      this.releaseChunk(model, chunk);
+      onProgress?.({ done: done + 1, total: batches.length });
+    }
+  }
+
+  /** Makes the shift of all chunks; `rows` is their sum, per layer. The chunks stay the caller's. */
+  async solve(
+    model: EditableModel,
+    chunks: Iterable<RowChunk> | AsyncIterable<RowChunk>,
+    rows: number,
+  ): Promise<SolvedEdit> {
+    const ops = residentMatrices(model.runtime);
+    const accumulators = await this.#accumulators(model, ops, rows);
+    for await (const chunk of chunks) {
+      for (const [group, network] of this.networks.entries()) {
+        await this.#addChunk(model.groups[group]!, network, chunk.groups[group]!, accumulators, ops);
+      }
+    }
+    const solved = new Map<string, SolvedShift>();
+    for (const [layer, accumulator] of accumulators) solved.set(layer, await accumulator.solve());
+    const shift = new Map([...solved].map(([layer, { shift: matrix }]) => [layer, matrix]));
+    const release = () => {
+      ops.release(...shift.values());
+      for (const layer of solved.values()) layer.release();
+    };
+    return { shift, solved, release };
+  }
+
+  async #accumulators(
+    model: EditableModel,
+    ops: MatrixOps<Resident>,
+    rows: number,
+  ): Promise<Map<string, ShiftAccumulator>> {
+    const accumulators = new Map<string, ShiftAccumulator>();
+    for (const [group, network] of this.networks.entries()) {
+      const lambdas = await network.lambdas();
+      for (const [at, { name, keySize, valueSize }] of model.groups[group]!.layers.entries()) {
+        const options = { layer: name, keySize, valueSize, rows, lambda: lambdas[at]! };
+        accumulators.set(name, await this.method.accumulate(ops, options));
+      }
+    }
+    return accumulators;
+  }
+
+  async #addChunk(
+    { layers }: LayerGroup,
+    network: ResidentNetwork,
+    captured: CapturedRows,
+    accumulators: ReadonlyMap<string, ShiftAccumulator>,
+    ops: MatrixOps<Resident>,
+  ): Promise<void> {
+    const outputs = await network.rowOutputs(captured);
+    for (const [at, { name }] of layers.entries()) {
+      const own = Object.fromEntries(
+        Object.entries(outputs).map(([key, rows]) => [key, layerRows(rows, at, layers.length)]),
+      );
+      await accumulators.get(name)!.add(layerRows(captured.keys, at, layers.length), own);
+    }
+    ops.release(...Object.values(outputs));
+  }
+
+  /**
+   * From d(loss)/d(edited weight) (checkpoint layout; released here) to gradients of every network's parameters,
+   * `lamda.weight` among them where the method has a lambda.
+   */
+  async learn(
+    model: EditableModel,
+    chunks: readonly RowChunk[],
+    { solved }: SolvedEdit,
+    weightGradients: LayerTensors,
+  ): Promise<NetworkResidents[]> {
+    const all: NetworkResidents[] = [];
+    for (const [group, network] of this.networks.entries()) {
+      const { layers } = model.groups[group]!;
+      const lessons: ShiftLesson[] = [];
+      const gradients: Resident[] = [];
+      for (const { name, orientation } of layers) {
+        const gradient = await asShift(model.runtime, weightGradients.get(name)!, orientation);
+        gradients.push(gradient);
+        lessons.push(await solved.get(name)!.learn(gradient));
+      }
+      const parameters = await this.#learnGroup(
+        model,
+        network,
+        chunks.map((chunk) => chunk.groups[group]!),
+        lessons,
+      );
+      model.runtime.release(...gradients);
+      all.push(parameters);
+    }
+    return all;
+  }
+
+  async #learnGroup(
+    model: EditableModel,
+    network: ResidentNetwork,
+    chunks: readonly CapturedRows[],
+    lessons: readonly ShiftLesson[],
+  ): Promise<NetworkResidents> {
+    let sums: NetworkResidents | undefined;
+    let firstRow = 0;
+    for (const captured of chunks) {
+      const { feeds, release } = await this.#lessonFeeds(model, captured, lessons, firstRow);
+      sums = await network.gradient(captured, feeds, sums);
+      release();
+      firstRow += captured.keys.shape[0]! / lessons.length;
+    }
+    const withLambda = new Map(sums);
+    if (this.method.hasLambda) withLambda.set('lamda.weight', await logLambdaGradient(model, network, lessons));
+    for (const lesson of lessons) lesson.release();
+    return withLambda;
+  }
+
+  /** The feeds of one chunk: one stacked matrix of rows, or one matrix per layer. */
+  async #lessonFeeds(model: EditableModel, captured: CapturedRows, lessons: readonly ShiftLesson[], firstRow: number) {
+    const parts: { readonly tensor: Resident; readonly owned: boolean }[] = [];
+    for (const [at, lesson] of lessons.entries()) {
+      parts.push(await lesson.feed(layerRows(captured.keys, at, lessons.length), firstRow));
+    }
+    const tensors = parts.map(({ tensor }) => tensor);
+    const owned = parts.filter((part) => part.owned).map(({ tensor }) => tensor);
+    if (this.method.lessonInput.per === 'layer' || tensors.length === 1) {
+      return { feeds: tensors, release: () => model.runtime.release(...owned) };
+    }
+    const stacked = await residentMatrices(model.runtime).stackRows(tensors);
+    model.runtime.release(...owned);
+    return { feeds: [stacked], release: () => model.runtime.release(stacked) };
+  }
+
+  close(): void {
+    for (const network of this.networks) network.close();
+  }
+}
+
+/** The rows of one layer in a stack of several. */
+function layerRows(stack: Resident, layer: number, layers: number): Resident {
+  const rows = stack.shape[0]! / layers;
+  return residentRows(stack, layer * rows, (layer + 1) * rows);
+}
+
+/** d/d(log lambda) = lambda d/d(lambda), [layers, 1] */
+async function logLambdaGradient(
+  model: EditableModel,
+  network: ResidentNetwork,
+  lessons: readonly ShiftLesson[],
+): Promise<Resident> {
+  const lambdas = await network.lambdas();
+  return model.runtime.upload(
+    f32(
+      lessons.map(({ lambdaGradient }, at) => lambdaGradient * lambdas[at]!),
+      [lessons.length, 1],
+    ),
+  );
+}
+
+/** Flat indices of the tokens that are not padding. */
+function realTokens({ tensors }: AnswerBatch): number[] {
+  return [...tensors.attentionMask!.data].flatMap((real, at) => (Number(real) === 1 ? [at] : []));
+}

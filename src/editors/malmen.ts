@@ -1,0 +1,47 @@
+// MALMEN (Tan, Zhang and Fu, ICLR 2024): each row asks for an output change; a regularised least-squares problem makes the
+// one shift that answers all of them.
+
+import * as b from '../graph/build.js';
+import type { Value } from '../graph/ops.js';
+import { openNormalEquation } from '../linalg/normal-equation.js';
+import type { NetworkValues } from './hyper-network.js';
+import type { MetaMethod } from './meta-method.js';
+
+/** d_j = -lr (k_j . k~_j) g~_j, [rows, valueSize] */
+function wantedChanges({ keys, pseudoKeys, pseudoGradients, learningRate }: NetworkValues): Value {
+  const agreement = b.reduceSum(b.mul(keys, pseudoKeys), [1], true); // [rows, 1]
+  return b.mul(b.negate(b.mul(learningRate, agreement)), pseudoGradients);
+}
+
+export const malmen: MetaMethod = {
+  name: 'malmen',
+  hasLambda: true,
+  rowOutputs: (network) => ({ changes: wantedChanges(network) }),
+  lessonInput: { name: 'changeGradient', per: 'row' },
+  seeds: (network) => {
+    const changes = wantedChanges(network);
+    return [{ value: changes, cotangent: b.input('changeGradient', changes.shape) }];
+  },
+  /** S = (K^T K + lambda I)^-1 K^T D; dL/dD = K (K^T K + lambda I)^-1 dL/dS. */
+  async accumulate(ops, { layer, ...options }) {
+    const equation = await openNormalEquation(ops, { module: layer, ...options });
+    return {
+      add: (keys, { changes }) => equation.add(keys, changes!),
+      async solve() {
+        const solved = await equation.solve();
+        return {
+          shift: solved.shift,
+          async learn(weightGradient) {
+            const meta = await solved.metaGradient(weightGradient);
+            return {
+              lambdaGradient: meta.lambdaGradient,
+              feed: async (keys, firstRow) => ({ tensor: await meta.changeGradient(keys, firstRow), owned: true }),
+              release: () => meta.release(),
+            };
+          },
+          release: () => solved.release(),
+        };
+      },
+    };
+  },
+};

@@ -1,0 +1,54 @@
+// What a meta-learned editing method adds to the shared network and trainer: how rows become a shift, and how a weight
+// gradient becomes cotangents of those rows. MALMEN and MEND differ in nothing else.
+
+import type { Resident } from '../engine/runtime.js';
+import type { Seed } from '../graph/grad.js';
+import type { Value } from '../graph/ops.js';
+import type { MatrixOps } from '../linalg/matrix-ops.js';
+import type { NetworkValues } from './hyper-network.js';
+
+/** One layer's normal equation or sum, to be fed with rows chunk by chunk. */
+export interface ShiftAccumulator {
+  /** Rows of one chunk: raw keys [n, keySize] and the method's own row outputs. Takes no ownership. */
+  add(keys: Resident, rows: Readonly<Record<string, Resident>>): Promise<void>;
+  /** The shift, once all rows are in. */
+  solve(): Promise<SolvedShift>;
+}
+
+export interface SolvedShift {
+  /** [keySize, valueSize]; owned by the caller. */
+  readonly shift: Resident;
+  /** What the method needs to learn from the loss's gradient for the shifted weight ([keySize, valueSize]). */
+  learn(weightGradient: Resident): Promise<ShiftLesson>;
+  release(): void;
+}
+
+export interface ShiftLesson {
+  /** d(loss)/d(lambda), 0 for a method without one. */
+  readonly lambdaGradient: number;
+  /** The feed of the method's seeds for the chunk that starts at `firstRow`; `owned` when the caller must release it. */
+  feed(keys: Resident, firstRow: number): Promise<{ readonly tensor: Resident; readonly owned: boolean }>;
+  release(): void;
+}
+
+export interface AccumulatorOptions {
+  readonly layer: string;
+  readonly keySize: number;
+  readonly valueSize: number;
+  /** Key rows to come. */
+  readonly rows: number;
+  readonly lambda: number;
+}
+
+export interface MetaMethod {
+  readonly name: 'malmen' | 'mend';
+  /** Whether lambda is a parameter that learns. */
+  readonly hasLambda: boolean;
+  /** Named row outputs that {@link ShiftAccumulator.add} needs. */
+  rowOutputs(network: NetworkValues): Readonly<Record<string, Value>>;
+  /** Name of the feed that {@link ShiftLesson.feed} gives. `row`: one row per captured row; `layer`: one matrix per layer. */
+  readonly lessonInput: { readonly name: string; readonly per: 'row' | 'layer' };
+  /** Where the meta-gradient enters the network's graph. */
+  seeds(network: NetworkValues): readonly Seed[];
+  accumulate(ops: MatrixOps<Resident>, options: AccumulatorOptions): Promise<ShiftAccumulator> | ShiftAccumulator;
+}

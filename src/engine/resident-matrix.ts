@@ -1,0 +1,51 @@
+// Matrix operations over resident tensors, for linear algebra: each is a small program, compiled once per variant.
+
+import * as b from '../graph/build.js';
+import type { Value } from '../graph/ops.js';
+import { makeProgram } from '../graph/program.js';
+import type { MatrixOps, ProductOptions } from '../linalg/matrix-ops.js';
+import type { TensorOf } from '../tensor.js';
+import { type Feeds, type Resident, type Runtime, residentRows } from './runtime.js';
+import { allFed } from './weight-shift.js';
+
+/** The matrix operations of a runtime. */
+export function residentMatrices(runtime: Runtime): MatrixOps<Resident> {
+  const compute = async (result: Value, feeds: Feeds): Promise<Resident> => {
+    const compiled = await runtime.compile(makeProgram({ result }), allFed);
+    return (await runtime.run(compiled, feeds, { keep: 'all' })).kept('result');
+  };
+  const download = (matrix: Resident) => runtime.download<TensorOf<'f32'>>(matrix);
+  return {
+    upload: (tensor) => runtime.upload(tensor),
+    download,
+    shape: (matrix) => matrix.shape as readonly [number, number],
+    rows: residentRows,
+    columns: (matrix, start, end) =>
+      compute(b.slice(b.input('x', ['rows', matrix.shape[1]!]), 1, start, end), { x: matrix }),
+    stackRows: (matrices) => compute(...stacked(matrices)),
+    multiply: (left, right, options = {}) => compute(product(options), productFeeds(left, right, options)),
+    async dot(left, right) {
+      const [x, y] = [(await download(left)).data, (await download(right)).data];
+      let sum = 0;
+      for (let i = 0; i < x.length; i++) sum += x[i]! * y[i]!;
+      return sum;
+    },
+    release: (...matrices) => runtime.release(...matrices),
+  };
+}
+
+function stacked(matrices: readonly Resident[]): [Value, Feeds] {
+  const parts = matrices.map((matrix, at) => b.input(`x${at}`, matrix.shape));
+  return [b.concat(parts, 0), Object.fromEntries(matrices.map((matrix, at) => [`x${at}`, matrix]))];
+}
+
+function product({ transposeA = false, transposeB = false, alpha = 1, plus }: ProductOptions<Resident>): Value {
+  const left = b.input('a', transposeA ? ['inner', 'rows'] : ['rows', 'inner']);
+  const right = b.input('b', transposeB ? ['columns', 'inner'] : ['inner', 'columns']);
+  const addend = plus && b.input('c', ['rows', 'columns']);
+  return b.gemm(left, right, { transposeA, transposeB, alpha, ...(addend ? { plus: addend } : {}) });
+}
+
+function productFeeds(a: Resident, right: Resident, { plus }: ProductOptions<Resident>): Feeds {
+  return { a, b: right, ...(plus ? { c: plus } : {}) };
+}
