@@ -1,0 +1,130 @@
+// The options of every command, described once: the command line, config files and the public API all read these schemas.
+// Keys are camelCase here and in config files, `--kebab-case` on the command line; descriptions are the help texts.
+
+import { z } from 'zod';
+import { devices } from '../engine/runtime.js';
+
+const count = () => z.int().positive();
+const path = () => z.string().min(1);
+
+const common = {
+  seed: z.int().nonnegative().default(0).describe('seed of everything that is drawn'),
+  device: z.enum(devices).default('cpu').describe('where to compute'),
+  threads: count().optional().describe('threads of one operation (default: the physical cores)'),
+};
+
+const output = {
+  out: path().describe('output folder'),
+  force: z.boolean().default(false).describe('replace an output folder that is not empty'),
+};
+
+const layers = z.array(z.string().min(1)).min(1).optional();
+const spec = 'KIND:PATH[#SLICE], KIND one of zsre, counterfact, pararel, jsonl; SLICE a:b, :b, a: or n';
+
+export const fitOptions = z.strictObject({
+  config: path().describe('config.json of the model to make, or the folder of a checkpoint to continue from'),
+  data: z.string().describe(`facts to learn: ${spec}`),
+  ...output,
+  resume: z.boolean().default(false).describe('continue an interrupted run in the output folder'),
+  vocabulary: count()
+    .optional()
+    .describe('train a byte-level BPE tokenizer of this size on the data (default: use the one beside the config)'),
+  epochs: count().default(8).describe('passes over the data'),
+  batch: count().default(256).describe('prompts per step'),
+  learningRate: z.number().positive().default(1e-3).describe('peak learning rate of Adam'),
+  warmup: count().default(200).describe('steps until the peak'),
+  maxGradientNorm: z.number().positive().default(1).describe('gradients are scaled down to this norm'),
+  checkpointEvery: count().default(500).describe('steps between resumable checkpoints'),
+  ...common,
+});
+
+export const trainOptions = z.strictObject({
+  model: path().describe('Hugging Face folder of the language model'),
+  data: z.string().describe(`facts to learn editing on: ${spec}`),
+  validation: z.string().optional().describe(`facts to watch while training: ${spec}`),
+  editor: z.enum(['malmen', 'mend']).default('malmen').describe('editing method'),
+  ...output,
+  resume: z.boolean().default(false).describe('continue an interrupted run in the output folder'),
+  layers: layers.describe('layers to edit (default: the architecture’s choice)'),
+  steps: count().default(100).describe('training steps'),
+  edits: count().default(500).describe('facts edited at once in a step'),
+  batch: count().default(100).describe('prompts per pass through the language model; never changes the result'),
+  rank: count().default(256).describe('rank of the hyper-network'),
+  blocks: count().default(2).describe('blocks of the hyper-network'),
+  tokens: z
+    .enum(['answers', 'all'])
+    .optional()
+    .describe('tokens whose keys are edited (default: answers for malmen, all for mend)'),
+  initialRate: z.number().positive().default(3e-3).describe('initial learned step size of every layer'),
+  initialLogLambda: z.number().default(0).describe('initial log lambda'),
+  metaRate: z.number().positive().default(1e-4).describe('learning rate of the hyper-network'),
+  localityWeight: z.number().nonnegative().default(1).describe('factor of the locality loss'),
+  maxGradientNorm: z.number().positive().default(1).describe('gradients are scaled down to this norm'),
+  redraw: z
+    .boolean()
+    .default(false)
+    .describe('draw a new answer of the same relation and a new edit prompt whenever a fact comes up'),
+  hyperBatch: count().default(8192).describe('rows per pass through the hyper-network; never changes the result'),
+  checkpointEvery: count().default(10).describe('steps between resumable checkpoints'),
+  ...common,
+});
+
+export const editOptions = z.strictObject({
+  model: path().describe('Hugging Face folder of the language model'),
+  editor: path().describe('folder of a trained editor, or ft for plain fine-tuning of the same layers'),
+  records: z.string().describe(`facts to change: ${spec}`),
+  ...output,
+  layers: layers.describe('layers to fine-tune (only with --editor ft)'),
+  batch: count().default(100).describe('prompts per pass through the language model'),
+  ftSteps: count().default(20).describe('fine-tuning steps over all facts (only with --editor ft)'),
+  ftRate: z.number().positive().default(1e-3).describe('fine-tuning learning rate (only with --editor ft)'),
+  generate: z.boolean().default(true).describe('also generate freely before and after'),
+  ...common,
+});
+
+export const evalOptions = z.strictObject({
+  model: path().describe('Hugging Face folder of the language model'),
+  shift: path().optional().describe('shift.safetensors to apply'),
+  records: z.string().describe(`facts to ask: ${spec}`),
+  out: path().optional().describe('file for the per-fact report (JSON lines)'),
+  batch: count().default(100).describe('prompts per pass through the language model'),
+  generate: z.boolean().default(true).describe('also generate freely'),
+  ...common,
+});
+
+export const askOptions = z.strictObject({
+  model: path().describe('Hugging Face folder of the language model'),
+  prompt: z.string().min(1).describe('the beginning of a sentence'),
+  shift: path().optional().describe('shift.safetensors to apply: the answer after comes beside the one before'),
+  maxTokens: count().default(24).describe('tokens to generate at most'),
+  temperature: z.number().nonnegative().default(0).describe('0 takes the most likely token; higher values sample'),
+  topK: count().optional().describe('sample among this many most likely tokens'),
+  ...common,
+});
+
+export const inspectOptions = z.strictObject({
+  path: path().describe('model folder, editor folder, or safetensors file'),
+  edits: count().default(1000).describe('facts of the job whose memory is estimated'),
+  rank: count().default(1920).describe('rank of the hyper-network of that job'),
+});
+
+export const benchOptions = z.strictObject({
+  what: z.enum(['step', 'edit', 'solve', 'matmul']).describe('what to measure'),
+  repeats: count().default(3).describe('runs; the fastest counts'),
+  edits: count().default(32).describe('facts edited at once'),
+  tokens: count().default(24).describe('tokens per prompt'),
+  answerTokens: count().default(3).describe('answer tokens per fact'),
+  rank: count().default(1920).describe('rank of the hyper-network'),
+  blocks: count().default(2).describe('blocks of the hyper-network'),
+  batch: count().default(32).describe('prompts per pass through the language model'),
+  keySize: count().default(3072).describe('key size (bench solve)'),
+  ...common,
+});
+
+export type FitOptions = z.infer<typeof fitOptions>;
+export type TrainOptions = z.infer<typeof trainOptions>;
+export type EditOptions = z.infer<typeof editOptions>;
+export type EvalOptions = z.infer<typeof evalOptions>;
+export type AskOptions = z.infer<typeof askOptions>;
+export type InspectOptions = z.infer<typeof inspectOptions>;
+export type BenchOptions = z.infer<typeof benchOptions>;
