@@ -1,0 +1,35 @@
+// What linear algebra needs from whoever multiplies matrices: a handful of operations on opaque handles.
+// Knows no runtime; the engine implements it, and tests implement it in plain loops.
+
+import type { TensorOf } from '../tensor.js';
+
+export interface ProductOptions<M> {
+  readonly transposeA?: boolean;
+  readonly transposeB?: boolean;
+  /** Factor of the product, 1 unless given. */
+  readonly alpha?: number;
+  /** Added to the product; same shape as the result. */
+  readonly plus?: M;
+}
+
+/**
+ * Operations on row-major float32 matrices that live elsewhere (a worker, a device). `M` is a handle to one; no matrix
+ * has a side of 0. Calls may be issued without awaiting earlier ones as long as their operands are there. Every handle
+ * that a promise gave is released exactly once, and no handle is used after its release; views are never released.
+ */
+export interface MatrixOps<M> {
+  upload(tensor: TensorOf<'f32'>): Promise<M>;
+  download(matrix: M): Promise<TensorOf<'f32'>>;
+  shape(matrix: M): readonly [rows: number, columns: number];
+  /** Rows [start, end) as a view: no copy, valid as long as `matrix` is. */
+  rows(matrix: M, start: number, end: number): M;
+  /** Columns [start, end), copied. */
+  columns(matrix: M, start: number, end: number): Promise<M>;
+  /** Matrices of one width on top of each other, copied. */
+  stackRows(matrices: readonly M[]): Promise<M>;
+  /** alpha * op(a) op(b) + plus */
+  multiply(a: M, b: M, options?: ProductOptions<M>): Promise<M>;
+  /** Sum of a_ij * b_ij, in float64. */
+  dot(a: M, b: M): Promise<number>;
+  release(...matrices: readonly M[]): void;
+}

@@ -1,0 +1,96 @@
+// S = (K^T K + lambda I)^-1 K^T D, from sums over chunks of rows: memory does not depend on how many rows there are.
+// Knows no model.
+
+import { addGramOfColumns } from './block-columns.js';
+import type { CholeskyFactor } from './cholesky.js';
+import { choleskySolve } from './cholesky-solve.js';
+import {
+  type EquationForm,
+  type EquationSizes,
+  factorOrThrow,
+  type MetaGradient,
+  type SolvedShift,
+} from './equation-form.js';
+import { keepHandles, withHandles } from './handle-scope.js';
+import { KeyRowBuffer, type KeyRows } from './key-rows.js';
+import type { MatrixOps } from './matrix-ops.js';
+
+/**
+ * Rows that are summed at once, while an LM batch may bring a hundred: every sum reads and writes the whole Gram matrix,
+ * which takes as long as the product itself at about a hundred rows.
+ */
+const ROWS_AT_ONCE = 1024;
+
+/**
+ * Peak memory in float32 numbers, with k^2/2 for the lower half of the Gram matrix (tiles on its diagonal are whole) and
+ * r = 1,024 or the rows of a larger chunk: adding, k^2/2 + k v + up to 4 r (k + v); solving, k^2/2 + 5 k v. The solution
+ * keeps k^2/2 + k v, a meta-gradient k v.
+ */
+export class PrimalEquation<M> implements EquationForm<M> {
+  readonly #ops: MatrixOps<M>;
+  readonly #sizes: EquationSizes;
+  readonly #pending: KeyRowBuffer<M>;
+  /** Block columns of K^T K. */
+  readonly #gram: M[] = [];
+  /** K^T D `[k, v]`, at most one. */
+  readonly #cross: M[] = [];
+
+  constructor(ops: MatrixOps<M>, sizes: EquationSizes) {
+    this.#ops = ops;
+    this.#sizes = sizes;
+    this.#pending = new KeyRowBuffer(ops);
+  }
+
+  async add(rows: KeyRows<M>): Promise<void> {
+    const [count] = this.#ops.shape(rows.keys);
+    if (this.#pending.count === 0 && count >= ROWS_AT_ONCE) return this.#sum(rows);
+    await this.#pending.add(rows);
+    if (this.#pending.count >= ROWS_AT_ONCE) await this.#sumPending();
+  }
+
+  async solve(): Promise<SolvedShift<M>> {
+    if (this.#pending.count > 0) await this.#sumPending();
+    return keepHandles(this.#ops, async (scope) => {
+      const cross = scope.adopt(this.#cross.pop()!);
+      const { keySize: size, tile } = this.#sizes;
+      const factor = await factorOrThrow(scope, { size, tile, columns: this.#gram.splice(0) }, this.#sizes);
+      const shift = await scope.own(choleskySolve(factor, cross));
+      scope.release(cross);
+      const metaGradient = (weightGradient: M) => primalMetaGradient(factor, shift, weightGradient);
+      return { form: 'primal', shift, metaGradient, release: () => scope.releaseAll() };
+    });
+  }
+
+  release(): void {
+    this.#pending.release();
+    this.#ops.release(...this.#gram.splice(0), ...this.#cross.splice(0));
+  }
+
+  #sumPending(): Promise<void> {
+    return withHandles(this.#ops, async (scope) => {
+      const { keys, changes } = await this.#pending.take();
+      await this.#sum({ keys: scope.adopt(keys), changes: scope.adopt(changes) });
+    });
+  }
+
+  async #sum({ keys, changes }: KeyRows<M>): Promise<void> {
+    await addGramOfColumns(this.#ops, this.#gram, keys, this.#sizes.tile);
+    const old = this.#cross[0];
+    const plus = old === undefined ? {} : { plus: old };
+    this.#cross[0] = await this.#ops.multiply(keys, changes, { transposeA: true, ...plus });
+    if (old !== undefined) this.#ops.release(old);
+  }
+}
+
+/** M = (K^T K + lambda I)^-1 G;  dL/dD = K M;  dL/dlambda = -<M, S>. */
+function primalMetaGradient<M>(factor: CholeskyFactor<M>, shift: M, weightGradient: M): Promise<MetaGradient<M>> {
+  const { ops } = factor;
+  return keepHandles(ops, async (scope) => {
+    const m = await scope.own(choleskySolve(factor, weightGradient));
+    return {
+      lambdaGradient: -(await ops.dot(m, shift)),
+      changeGradient: (keys) => ops.multiply(keys, m),
+      release: () => scope.releaseAll(),
+    };
+  });
+}

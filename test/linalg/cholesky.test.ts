@@ -1,0 +1,139 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import type { BlockColumns } from '../../src/linalg/block-columns.js';
+import { addGramOfColumns, gramOfRows, tileStarts } from '../../src/linalg/block-columns.js';
+import { type CholeskyFactor, choleskyFactor, isFailedPivot } from '../../src/linalg/cholesky.js';
+import { choleskySolve } from '../../src/linalg/cholesky-solve.js';
+import { addRidge, combine, norm, product, type Rows, randomRows, toRows, toTensor, transpose } from './float64.js';
+import { ReferenceOps, type RefMatrix } from './reference-ops.js';
+
+const EPSILON = 2 ** -24; // rounding unit of float32
+
+async function blockColumns(ops: ReferenceOps, a: Rows, tile: number): Promise<BlockColumns<RefMatrix>> {
+  const columns = tileStarts(a.length, tile).map((start) =>
+    ops.upload(toTensor(a.slice(start).map((row) => row.slice(start, start + tile)))),
+  );
+  return { size: a.length, tile, columns: await Promise.all(columns) };
+}
+
+async function factorOf(ops: ReferenceOps, a: Rows, tile: number, ridge = 0): Promise<CholeskyFactor<RefMatrix>> {
+  const factor = await choleskyFactor(ops, await blockColumns(ops, a, tile), ridge);
+  if (isFailedPivot(factor)) throw new Error(`pivot ${factor.row} is ${factor.value}`);
+  return factor;
+}
+
+const problems = fc.record({
+  seed: fc.nat(1e6),
+  size: fc.integer({ min: 1, max: 30 }),
+  tile: fc.integer({ min: 1, max: 35 }),
+  width: fc.integer({ min: 1, max: 4 }),
+  ridge: fc.double({ min: 0.01, max: 10, noNaN: true }),
+});
+
+test('the residual is of the order of rounding, for any tile size, and nothing leaks', async () => {
+  await fc.assert(
+    fc.asyncProperty(problems, async ({ seed, size, tile, width, ridge }) => {
+      const ops = new ReferenceOps();
+      const k = randomRows(seed, size, size);
+      const a = product(transpose(k), k).map((row) => row.map(Math.fround));
+      const b = randomRows(seed + 1, size, width);
+      const factor = await factorOf(ops, a, tile, ridge);
+      const right = await ops.upload(toTensor(b));
+      const solved = await choleskySolve(factor, right);
+      const x = toRows(await ops.download(solved));
+      const ridged = addRidge(a, ridge);
+      const residual = norm(combine(product(ridged, x), -1, b));
+      expect(residual).toBeLessThan(20 * size * EPSILON * (norm(ridged) * norm(x) + norm(b)));
+      ops.release(solved, right, ...factor.handles);
+      expect(ops.live).toBe(0);
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test('a pivot that fails is told by its row in the whole matrix, and everything is released', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.integer({ min: 1, max: 30 }),
+      fc.integer({ min: 1, max: 9 }),
+      fc.nat(),
+      async (size, tile, place) => {
+        const ops = new ReferenceOps();
+        const bad = place % size;
+        // Exact: L has ones on the diagonal and in the first column, the pivots are 1 but for the bad one.
+        const lower = Array.from({ length: size }, (_, r) =>
+          Array.from({ length: size }, (_, c) => +(c === r || c === 0)),
+        );
+        const pivots = lower.map((row, r) => row.map((_, c) => (r === c ? (r === bad ? -2 : 1) : 0)));
+        const a = product(product(lower, pivots), transpose(lower));
+        expect(await choleskyFactor(ops, await blockColumns(ops, a, tile))).toEqual({ row: bad, value: -2 });
+        expect(ops.live).toBe(0);
+      },
+    ),
+    { numRuns: 40 },
+  );
+});
+
+test('both Gram matrices are those of float64, whatever the tile and the chunks', async () => {
+  const gramProblems = fc.record({
+    seed: fc.nat(1e6),
+    rows: fc.integer({ min: 2, max: 12 }),
+    size: fc.integer({ min: 1, max: 12 }),
+    tile: fc.integer({ min: 1, max: 13 }),
+  });
+  await fc.assert(
+    fc.asyncProperty(gramProblems, async ({ seed, rows, size, tile }) => {
+      const ops = new ReferenceOps();
+      const k = randomRows(seed, rows, size);
+      const keys = await ops.upload(toTensor(k));
+      const sums: RefMatrix[] = [];
+      await addGramOfColumns(ops, sums, ops.rows(keys, 0, 1), tile);
+      await addGramOfColumns(ops, sums, ops.rows(keys, 1, rows), tile);
+      const dual = await gramOfRows(ops, keys, tile);
+      await expectLowerHalf(ops, sums, product(transpose(k), k), tile);
+      await expectLowerHalf(ops, dual.columns, product(k, transpose(k)), tile);
+      ops.release(keys, ...sums, ...dual.columns);
+      expect(ops.live).toBe(0);
+    }),
+    { numRuns: 40 },
+  );
+});
+
+async function expectLowerHalf(ops: ReferenceOps, columns: readonly RefMatrix[], expected: Rows, tile: number) {
+  const starts = tileStarts(expected.length, tile);
+  expect(columns).toHaveLength(starts.length);
+  for (const [j, start] of starts.entries()) {
+    const block = expected.slice(start).map((row) => row.slice(start, start + tile));
+    const got = toRows(await ops.download(columns[j]!));
+    expect(norm(combine(got, -1, block))).toBeLessThan(1e-5 * (1 + norm(block)));
+  }
+}
+
+test('factoring needs room for one block column and one tile beside the matrix', async () => {
+  const ops = new ReferenceOps();
+  const size = 40;
+  const tile = 8;
+  const a = addRidge(
+    Array.from({ length: size }, () => new Array<number>(size).fill(1)),
+    1,
+  );
+  const matrix = await blockColumns(ops, a, tile);
+  const before = ops.held;
+  const factor = await choleskyFactor(ops, matrix);
+  expect(ops.peak).toBeLessThanOrEqual(before + size * tile + tile * tile);
+  expect(isFailedPivot(factor)).toBe(false);
+});
+
+test('a pivot that is only rounding noise has failed', async () => {
+  const ops = new ReferenceOps();
+  const noisy = (ridge: number) => [
+    [4, 2],
+    [2, 1 + ridge],
+  ];
+  const [lost, kept] = [2 ** -26, 2 ** -23]; // 1 + 2 ** -23 is the float32 number after 1
+  expect(await choleskyFactor(ops, await blockColumns(ops, noisy(0), 1), lost)).toMatchObject({ row: 1 });
+  const factor = await choleskyFactor(ops, await blockColumns(ops, noisy(kept), 1));
+  expect(isFailedPivot(factor)).toBe(false);
+  if (!isFailedPivot(factor)) ops.release(...factor.handles);
+  expect(ops.live).toBe(0);
+});
