@@ -1,0 +1,42 @@
+// What the runtime computes for every operation is what the operation means.
+
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openRuntime } from '../../src/engine/open-runtime.js';
+import type { Runtime } from '../../src/engine/runtime.js';
+import { makeProgram } from '../../src/graph/program.js';
+import { interpret } from './interpreter.js';
+import { type OpCase, opCases } from './op-cases.js';
+import { expectClose, fromRuntime, runtimeFeeds } from './tensor64.js';
+
+const runsPerCase = 15;
+/** A few roundings of float32 (6e-8), relative to the largest element. */
+const tolerance = 4e-6;
+
+let runtime: Runtime;
+beforeAll(async () => {
+  runtime = await openRuntime({ device: 'cpu', inThread: true, threads: 1 });
+});
+afterAll(() => runtime.close());
+
+async function expectRuntimeAgrees({ value, feeds, dims }: OpCase): Promise<void> {
+  const program = makeProgram({ result: value });
+  const compiled = await runtime.compile(program, { source: () => 'fed' });
+  const actual = (await runtime.run(compiled, runtimeFeeds(program, feeds), { dims })).host('result');
+  expectClose(fromRuntime(actual), interpret(program, feeds, dims).get('result')!, tolerance, value.op);
+  expect(actual.dtype).toBe(value.dtype);
+}
+
+for (const [op, cases] of Object.entries(opCases)) {
+  describe(op, () => {
+    test.each(Object.entries(cases))('%s', async (_, arbitrary) => {
+      await fc.assert(
+        fc.asyncProperty(arbitrary, async (one) => {
+          expect(one.value.op).toBe(op);
+          await expectRuntimeAgrees(one);
+        }),
+        { numRuns: runsPerCase },
+      );
+    });
+  });
+}
