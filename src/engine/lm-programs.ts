@@ -36,15 +36,21 @@ export class LanguageModelPrograms {
   readonly #definition: ModelDefinition;
   readonly #layers: readonly EditableLayer[];
   readonly #edited: ReadonlySet<string>;
+  /** What the model itself reads: fixed for a batch, unlike loss factors, reference logits and sums. */
+  readonly #batchInputs: ReadonlySet<string>;
 
   constructor(definition: ModelDefinition, layers: readonly EditableLayer[]) {
     this.#definition = definition;
     this.#layers = layers;
     this.#edited = new Set(layers.map(weightName));
+    const { inputs } = makeProgram({ logits: this.#forward().logits });
+    this.#batchInputs = new Set([...inputs.map(({ attributes }) => attributes.name), 'labels', 'tapRows']);
   }
 
   #cut(outputs: Readonly<Record<string, Value>>): Partition {
-    return partition(outputs, (name) => this.#edited.has(name));
+    return partition(outputs, ({ op, attributes: { name } }) =>
+      op === 'parameter' ? this.#edited.has(name) : !this.#batchInputs.has(name),
+    );
   }
 
   #forward(tokens: TokenChoice = 'answers'): Forward {

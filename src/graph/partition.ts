@@ -3,7 +3,7 @@
 
 import { input } from './build.js';
 import type { Value } from './ops.js';
-import { makeProgram, type Program, withInputs } from './program.js';
+import { type InputValue, makeProgram, type ParameterValue, type Program, withInputs } from './program.js';
 
 export interface Partition {
   /** Computes the crossing values (outputs `cross.0`, `cross.1`, ...) from inputs and frozen weights. */
@@ -14,17 +14,17 @@ export interface Partition {
 
 const isLeaf = (value: Value) => value.inputs.length === 0 && value.op !== 'causalMask';
 
+/** A leaf that has a name. */
+export type NamedLeaf = InputValue | ParameterValue;
+
 /**
- * @param isEdited whether a parameter, by its name, may change between runs over one batch.
- * An output that depends on no edited weight crosses like any other value.
+ * @param varies whether a leaf may change between runs over one batch: edited weights, and inputs that belong to a run.
+ * An output that depends on nothing of the kind crosses like any other value.
  */
-export function partition(
-  outputs: Readonly<Record<string, Value>>,
-  isEdited: (parameter: string) => boolean,
-): Partition {
+export function partition(outputs: Readonly<Record<string, Value>>, varies: (leaf: NamedLeaf) => boolean): Partition {
   // Merged first: two equal frozen values must cross once.
   const { order, outputs: merged } = makeProgram(outputs);
-  const live = liveValues(order, isEdited);
+  const live = liveValues(order, varies);
   const crossing = new Map<Value, Value>();
   const cross = (value: Value): Value => {
     const known = crossing.get(value) ?? input(`cross.${crossing.size}`, value.shape, value.dtype);
@@ -43,11 +43,11 @@ export function partition(
   return { frozen: makeProgram(frozenOutputs), live: makeProgram(liveOutputs) };
 }
 
-function liveValues(order: readonly Value[], isEdited: (parameter: string) => boolean): Set<Value> {
+function liveValues(order: readonly Value[], varies: (leaf: NamedLeaf) => boolean): Set<Value> {
   const live = new Set<Value>();
   for (const value of order) {
-    const edited = value.op === 'parameter' && isEdited(value.attributes.name);
-    if (edited || value.inputs.some((operand) => live.has(operand))) live.add(value);
+    const source = (value.op === 'parameter' || value.op === 'input') && varies(value);
+    if (source || value.inputs.some((operand) => live.has(operand))) live.add(value);
   }
   return live;
 }

@@ -30,7 +30,7 @@ export interface MetaStepOptions {
   readonly onStage?: (stage: MetaStage, seconds: number) => void;
 }
 
-export const metaStages = ['cache', 'predict', 'generalisation', 'locality', 'learn'] as const;
+export const metaStages = ['cache', 'predict', 'generalisation', 'locality', 'learn', 'update'] as const;
 export type MetaStage = (typeof metaStages)[number];
 
 export interface MetaStepResult {
