@@ -125,8 +125,12 @@ export const emitRules: { readonly [K in Exclude<OpName, 'input' | 'parameter' |
     padAxis(e, x!, inputs[0]!.shape, axis, before, after),
 
   gatherRows: (e, inputs) => one(e, 'Gather', inputs, { axis: 0 }),
-  scatterAddRows: (e, [updates, indices], { shape }) =>
-    one(e, 'ScatterND', [zerosOf(e, shape), column(e, indices!), updates!], { reduction: 'add' }),
+  // Not ScatterND, whose CPU kernel loses updates of equal indices when several threads add them.
+  scatterAddRows(e, [updates, indices], { shape }) {
+    const aligned = one(e, 'Unsqueeze', [indices!, e.integers(shape.slice(1).map((_, axis) => axis + 1))]);
+    const everyElement = one(e, 'Expand', [aligned, one(e, 'Shape', [updates!])]);
+    return one(e, 'ScatterElements', [zerosOf(e, shape), everyElement, updates!], { axis: 0, reduction: 'add' });
+  },
 
   softmax: overLast('Softmax'),
   logSoftmax: overLast('LogSoftmax'),

@@ -4,7 +4,9 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openRuntime } from '../../src/engine/open-runtime.js';
 import type { Runtime } from '../../src/engine/runtime.js';
+import * as b from '../../src/graph/build.js';
 import { makeProgram } from '../../src/graph/program.js';
+import { f32, i64, type TensorOf } from '../../src/tensor.js';
 import { interpret } from './interpreter.js';
 import { type OpCase, opCases } from './op-cases.js';
 import { expectClose, fromRuntime, runtimeFeeds } from './tensor64.js';
@@ -40,3 +42,20 @@ for (const [op, cases] of Object.entries(opCases)) {
     });
   });
 }
+
+test('no update of a repeated row is lost when several threads add', async () => {
+  const threaded = await openRuntime({ device: 'cpu', inThread: true, threads: 4 });
+  const [count, width, rows] = [4000, 64, 3];
+  const summed = b.scatterAddRows(b.input('updates', [count, width]), b.input('rows', [count], 'i64'), rows);
+  const compiled = await threaded.compile(makeProgram({ summed }), { source: () => 'fed' });
+  const feeds = {
+    updates: f32(new Float32Array(count * width).fill(1), [count, width]),
+    rows: i64(
+      BigInt64Array.from({ length: count }, (_, i) => BigInt(i % rows)),
+      [count],
+    ),
+  };
+  const { data } = (await threaded.run(compiled, feeds)).host<TensorOf<'f32'>>('summed');
+  expect(data).toEqual(Float32Array.from({ length: rows * width }, (_, i) => (i < width ? 1334 : 1333)));
+  await threaded.close();
+});
