@@ -1,8 +1,10 @@
 // Reverse-mode differentiation: from cotangents of some values to cotangents of others. Only what lies between is built.
 
 import { add, concat, constant } from './build.js';
+import { sameShape } from './dim.js';
 import { isDifferentiable, type OpName, type Value, type ValueOf } from './ops.js';
 import { topologicalOrder } from './program.js';
+import { typeText } from './shape-rules.js';
 import { type VjpRule, vjpRules } from './vjp-rules.js';
 
 /** Where differentiation starts: d(loss)/d(value) is `cotangent`, of the value's shape. */
@@ -20,6 +22,8 @@ export function gradients(loss: Value, wanted: readonly Value[]): Value[] {
 
 /** The cotangents of `wanted` that follow from the seeds: sum over seeds of cotangent times d(value)/d(wanted). */
 export function pullBack(seeds: readonly Seed[], wanted: readonly Value[]): Value[] {
+  seeds.forEach(assertSeed);
+  wanted.forEach(assertReal);
   const order = topologicalOrder(seeds.map((seed) => seed.value));
   const depends = dependents(order, new Set(wanted));
   const arrived = new Map<Value, Value[]>();
@@ -77,7 +81,21 @@ function joinParts(contributions: readonly Value[]): readonly Value[] {
   ];
 }
 
+function assertSeed({ value, cotangent }: Seed): void {
+  if (cotangent.dtype === 'f32' && sameShape(cotangent.shape, value.shape)) return;
+  const must = typeText({ dtype: 'f32', shape: value.shape });
+  throw new TypeError(`gradients: the cotangent of ${label(value)} must be ${must}, got ${typeText(cotangent)}`);
+}
+
+function assertReal(value: Value): void {
+  if (isDifferentiable(value)) return;
+  throw new TypeError(`gradients: ${label(value)} is ${typeText(value)}: only float32 values have gradients`);
+}
+
 function unreachable(value: Value): never {
-  const name = 'name' in value.attributes ? ` '${value.attributes.name}'` : '';
-  throw new TypeError(`gradients: the loss does not depend on ${value.op}${name}`);
+  throw new TypeError(`gradients: the loss does not depend on ${label(value)}`);
+}
+
+function label(value: Value): string {
+  return 'name' in value.attributes ? `${value.op} '${value.attributes.name}'` : value.op;
 }

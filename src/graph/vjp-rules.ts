@@ -5,6 +5,7 @@ import * as b from './build.js';
 import { makeValue } from './build.js';
 import { multiplyDims, type Shape } from './dim.js';
 import type { OpName, Value, ValueOf } from './ops.js';
+import { typeText } from './shape-rules.js';
 
 type Cotangent = () => Value;
 export type VjpRule<K extends OpName> = (y: ValueOf<K> & Value, g: Value) => readonly Cotangent[];
@@ -13,7 +14,7 @@ const noInputs = (): readonly Cotangent[] => [];
 
 function notDifferentiable(y: Value): readonly Cotangent[] {
   const refuse = (): never => {
-    throw new TypeError(`${y.op} has no derivative (only first derivatives are built)`);
+    throw new TypeError(`${y.op} has no derivative`);
   };
   return y.inputs.map(() => refuse);
 }
@@ -107,11 +108,11 @@ export const vjpRules: { readonly [K in OpName]: VjpRule<K> } = {
   split: ({ attributes }, g) => [() => makeValue('placePart', [g], attributes)],
   placePart: ({ attributes }, g) => [() => makeValue('split', [g], attributes)],
   concat: ({ inputs, attributes: { axis } }, g) => concatCotangents(inputs, axis, g),
-  slice: ({ inputs: [x], attributes: { axis, start, end } }, g) => [
-    () => makeValue('pad', [g], { axis, before: start, after: numericSize(x!, axis) - end }),
+  slice: ({ op, inputs: [x], attributes: { axis, start, end } }, g) => [
+    () => makeValue('pad', [g], { axis, before: start, after: numericSize(op, x!, axis) - end }),
   ],
-  pad: ({ inputs: [x], attributes: { axis, before } }, g) => [
-    () => b.slice(g, axis, before, before + numericSize(x!, axis)),
+  pad: ({ op, inputs: [x], attributes: { axis, before } }, g) => [
+    () => b.slice(g, axis, before, before + numericSize(op, x!, axis)),
   ],
 
   gatherRows: ({ inputs: [table, indices] }, g) => [() => scatterBack(g, table!, indices!), () => noLabelGradient()],
@@ -141,19 +142,17 @@ export const vjpRules: { readonly [K in OpName]: VjpRule<K> } = {
   causalMask: noInputs,
 };
 
-function numericSize(x: Value, axis: number): number {
+function numericSize(op: OpName, x: Value, axis: number): number {
   const size = x.shape[axis];
-  if (typeof size !== 'number')
-    throw new TypeError(`${x.op}: axis ${axis} must have a size that is a number, got ${size}`);
-  return size;
+  if (typeof size === 'number') return size;
+  throw new TypeError(`${op} has no derivative along axis ${axis} of ${typeText(x)}: its size must be a number`);
 }
 
 function concatCotangents(inputs: readonly Value[], axis: number, g: Value): Cotangent[] {
-  let end = 0;
-  return inputs.map((x) => {
-    const start = end;
-    end += numericSize(x, axis);
-    return () => b.slice(g, axis, start, start + numericSize(x, axis));
+  const size = (x: Value) => numericSize('concat', x, axis);
+  return inputs.map((x, at) => () => {
+    const start = inputs.slice(0, at).reduce((sum, before) => sum + size(before), 0);
+    return b.slice(g, axis, start, start + size(x));
   });
 }
 
