@@ -4,13 +4,11 @@
 import type { DType } from '../tensor.js';
 import { type Dim, type Shape, sameShape } from './dim.js';
 import type { OpAttributes, OpName, Value, ValueOf } from './ops.js';
-import { shapeRules } from './shape-rules.js';
+import { resultType } from './shape-rules.js';
 
 /** The one constructor of values: the type of the result follows from the shape rule. */
 export function makeValue<K extends OpName>(op: K, inputs: readonly Value[], attributes: OpAttributes[K]): Value {
-  const rule: (inputs: readonly Value[], attributes: OpAttributes[K]) => { shape: Shape; dtype: DType } =
-    shapeRules[op];
-  const value: ValueOf<K> = { op, inputs, attributes, ...rule(inputs, attributes) };
+  const value: ValueOf<K> = { op, inputs, attributes, ...resultType(op, inputs, attributes) };
   return value as Value;
 }
 

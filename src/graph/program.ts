@@ -3,6 +3,7 @@
 
 import { makeValue } from './build.js';
 import type { OpAttributes, OpName, Value, ValueOf } from './ops.js';
+import { typeText } from './shape-rules.js';
 
 export type InputValue = ValueOf<'input'>;
 export type ParameterValue = ValueOf<'parameter'>;
@@ -21,12 +22,26 @@ export function makeProgram(outputs: Readonly<Record<string, Value>> | ReadonlyM
   const canonical = mergeEqual(topologicalOrder(named.map(([, value]) => value)));
   const merged = new Map(named.map(([name, value]) => [name, canonical.get(value)!]));
   const order = topologicalOrder([...merged.values()]);
+  assertOneMeaning(order);
   return {
     inputs: order.filter((value): value is InputValue & Value => value.op === 'input'),
     parameters: order.filter((value): value is ParameterValue & Value => value.op === 'parameter'),
     outputs: merged,
     order,
   };
+}
+
+/** A name is fed once, so it cannot stand for leaves of two types. */
+function assertOneMeaning(order: readonly Value[]): void {
+  const types = new Map<string, string>();
+  for (const value of order) {
+    if (value.op !== 'input' && value.op !== 'parameter') continue;
+    const leaf = `${value.op} '${value.attributes.name}'`;
+    const type = typeText(value);
+    const known = types.get(leaf) ?? type;
+    if (known !== type) throw new TypeError(`program: ${leaf} must have one type, got ${known} and ${type}`);
+    types.set(leaf, type);
+  }
 }
 
 /** All values that `roots` need, each after its operands; depth first, so the order is the same every time. */
@@ -59,7 +74,7 @@ function mergeEqual(order: readonly Value[]): Map<Value, Value> {
   const canonical = new Map<Value, Value>();
   for (const value of order) {
     const inputs = value.inputs.map((operand) => canonical.get(operand)!);
-    const key = `${value.op}(${inputs.map((operand) => numbers.get(operand)).join()})${JSON.stringify(value.attributes)}`;
+    const key = `${value.op}(${inputs.map((operand) => numbers.get(operand)).join()})${attributesKey(value)}`;
     let merged = byKey.get(key);
     if (!merged) {
       merged = withInputs(value, inputs);
@@ -69,6 +84,11 @@ function mergeEqual(order: readonly Value[]): Map<Value, Value> {
     canonical.set(value, merged);
   }
   return canonical;
+}
+
+/** Numbers are written as text, because JSON has no infinity. */
+function attributesKey({ attributes }: Value): string {
+  return JSON.stringify(attributes, (_, setting: unknown) => (typeof setting === 'number' ? `${setting}` : setting));
 }
 
 /** The same operation on other operands; the value itself when nothing changes. */

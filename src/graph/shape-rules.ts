@@ -14,6 +14,23 @@ type ShapeRule<K extends OpName> = (inputs: readonly Value[], attributes: OpAttr
 const f32 = (shape: Shape): ResultType => ({ shape, dtype: 'f32' });
 const same = ([x]: readonly Value[]): ResultType => f32(x!.shape);
 
+/** Which operand holds indices or labels; `reshape` takes both dtypes, every other operand is float32. */
+const indexOperand: { readonly [K in OpName]?: number } = {
+  gatherRows: 1,
+  scatterAddRows: 1,
+  crossEntropy: 1,
+  crossEntropyGradient: 1,
+};
+
+/** The type of an operation's result. @throws TypeError that says which operation, what must hold and what was got. */
+export function resultType<K extends OpName>(op: K, inputs: readonly Value[], attributes: OpAttributes[K]): ResultType {
+  inputs.forEach((operand, at) => {
+    const must: DType = at === indexOperand[op] ? 'i64' : 'f32';
+    if (operand.dtype !== must && op !== 'reshape') fail(op, `operand ${at} must be ${must}`, inputs);
+  });
+  return (shapeRules[op] as ShapeRule<K>)(inputs, attributes);
+}
+
 export function typeText(value: { readonly dtype: DType; readonly shape: Shape }): string {
   return `${value.dtype}[${value.shape.join(', ')}]`;
 }
@@ -65,6 +82,43 @@ function replaceAt(shape: Shape, axis: number, dim: Dim): Shape {
   return shape.map((old, at) => (at === axis ? dim : old));
 }
 
+/** The size of an axis that must exist. */
+function sizeAt(op: OpName, inputs: readonly Value[], axis: number): Dim {
+  return inputs[0]!.shape[axis] ?? fail(op, `there must be an axis ${axis}`, inputs);
+}
+
+/** Checks that an operand has a shape that follows from another's. */
+function expectShape(op: OpName, inputs: readonly Value[], at: number, shape: Shape): void {
+  if (!sameShape(inputs[at]!.shape, shape)) fail(op, `operand ${at} must have shape [${shape.join(', ')}]`, inputs);
+}
+
+function sameAsFirst(op: OpName) {
+  return (inputs: readonly Value[]): ResultType => {
+    expectShape(op, inputs, 1, inputs[0]!.shape);
+    return same(inputs);
+  };
+}
+
+/** The result of an operation over the last axis, which must exist. */
+function alongLast(op: OpName) {
+  return (inputs: readonly Value[]): ResultType => {
+    if (inputs[0]!.shape.length === 0) fail(op, 'the operand must have an axis', inputs);
+    return same(inputs);
+  };
+}
+
+/** [n, classes] -> n. */
+function rowsOfLogits(op: OpName, inputs: readonly Value[]): Dim {
+  if (inputs[0]!.shape.length !== 2) fail(op, 'logits must be a matrix', inputs);
+  return inputs[0]!.shape[0]!;
+}
+
+function checkNorm(op: OpName, inputs: readonly Value[]): void {
+  const width = inputs[0]!.shape.at(-1);
+  if (typeof width !== 'number') fail(op, 'the last axis must have a size that is a number', inputs);
+  for (const at of [1, 2]) expectShape(op, inputs, at, inputs[0]!.shape.slice(-1));
+}
+
 function partSize(op: OpName, inputs: readonly Value[], dim: Dim | undefined, parts: number): number {
   if (typeof dim !== 'number' || dim % parts !== 0)
     return fail(op, `the axis must be a number divisible by ${parts}`, inputs);
@@ -87,9 +141,9 @@ export const shapeRules: { readonly [K in OpName]: ShapeRule<K> } = {
   tanh: same,
   sigmoid: same,
   relu: same,
-  reluGradient: same,
+  reluGradient: sameAsFirst('reluGradient'),
   gelu: same,
-  geluGradient: same,
+  geluGradient: sameAsFirst('geluGradient'),
 
   gemm(inputs, attributes) {
     if (inputs[0]!.shape.length !== 2 || inputs[1]!.shape.length !== 2)
@@ -107,7 +161,12 @@ export const shapeRules: { readonly [K in OpName]: ShapeRule<K> } = {
     return f32(productShape('matMul', inputs, attributes));
   },
 
-  transpose: ([x], { permutation }) => f32(permutation.map((axis) => x!.shape[axis]!)),
+  transpose(inputs, { permutation }) {
+    const { shape } = inputs[0]!;
+    const complete = shape.every((_, axis) => permutation.includes(axis)) && permutation.length === shape.length;
+    if (!complete) fail('transpose', `[${permutation.join(', ')}] must name every axis once`, inputs);
+    return f32(permutation.map((axis) => shape[axis]!));
+  },
   reshape(inputs, { shape }) {
     if (elements(inputs[0]!.shape) !== elements(shape)) fail('reshape', `cannot become [${shape.join(', ')}]`, inputs);
     return { shape, dtype: inputs[0]!.dtype };
@@ -118,12 +177,22 @@ export const shapeRules: { readonly [K in OpName]: ShapeRule<K> } = {
     if (!fits || from.length > shape.length) fail('broadcastTo', `cannot become [${shape.join(', ')}]`, inputs);
     return f32(shape);
   },
-  reduceSum: ([x], { axes, keepDims }) =>
-    f32(x!.shape.flatMap((dim, axis) => (axes.includes(axis) ? (keepDims ? [1] : []) : [dim]))),
+  reduceSum(inputs, { axes, keepDims }) {
+    for (const axis of axes) sizeAt('reduceSum', inputs, axis);
+    return f32(inputs[0]!.shape.flatMap((dim, axis) => (axes.includes(axis) ? (keepDims ? [1] : []) : [dim])));
+  },
   split: (inputs, { axis, parts }) =>
     f32(replaceAt(inputs[0]!.shape, axis, partSize('split', inputs, inputs[0]!.shape[axis], parts))),
-  placePart: ([x], { axis, parts }) => f32(replaceAt(x!.shape, axis, multiplyDims(x!.shape[axis]!, parts))),
+  placePart(inputs, { axis, parts }) {
+    const size = sizeAt('placePart', inputs, axis);
+    if (typeof size !== 'number') fail('placePart', 'the axis must have a size that is a number', inputs);
+    return f32(replaceAt(inputs[0]!.shape, axis, multiplyDims(size, parts)));
+  },
   concat(inputs, { axis }) {
+    sizeAt('concat', inputs, axis);
+    const others = (x: Value) => replaceAt(x.shape, axis, 0);
+    if (!inputs.every((x) => sameShape(others(x), others(inputs[0]!))))
+      fail('concat', `all sizes but those of axis ${axis} must be equal`, inputs);
     const sizes = inputs.map((x) => x.shape[axis]!);
     const [first] = sizes;
     if (sizes.every((size) => size === first))
@@ -138,29 +207,59 @@ export const shapeRules: { readonly [K in OpName]: ShapeRule<K> } = {
       ),
     );
   },
-  slice: ([x], { axis, start, end }) => f32(replaceAt(x!.shape, axis, end - start)),
+  slice(inputs, { axis, start, end }) {
+    const size = sizeAt('slice', inputs, axis);
+    const within = start >= 0 && start < end && (typeof size !== 'number' || end <= size);
+    if (!within) fail('slice', `[${start}, ${end}) must lie within axis ${axis}`, inputs);
+    return f32(replaceAt(inputs[0]!.shape, axis, end - start));
+  },
   pad(inputs, { axis, before, after }) {
-    const size = inputs[0]!.shape[axis];
+    const size = sizeAt('pad', inputs, axis);
     if (typeof size !== 'number') return fail('pad', 'the axis must have a size that is a number', inputs);
     return f32(replaceAt(inputs[0]!.shape, axis, before + size + after));
   },
 
-  gatherRows: ([table, indices]) => f32([...indices!.shape, ...table!.shape.slice(1)]),
-  scatterAddRows: ([updates], { rows }) => f32([rows, ...updates!.shape.slice(1)]),
-
-  softmax: same,
-  logSoftmax: same,
-  crossEntropy: ([logits]) => f32(logits!.shape.slice(0, -1)),
-  crossEntropyGradient: same,
-  klDivergence(inputs) {
-    if (!sameShape(inputs[0]!.shape, inputs[1]!.shape))
-      fail('klDivergence', 'both operands must have one shape', inputs);
-    return f32(inputs[0]!.shape.slice(0, -1));
+  gatherRows(inputs) {
+    sizeAt('gatherRows', inputs, 0);
+    return f32([...inputs[1]!.shape, ...inputs[0]!.shape.slice(1)]);
+  },
+  scatterAddRows(inputs, { rows }) {
+    const updates = inputs[0]!.shape;
+    expectShape('scatterAddRows', inputs, 1, [sizeAt('scatterAddRows', inputs, 0)]);
+    return f32([rows, ...updates.slice(1)]);
   },
 
-  layerNorm: same,
-  layerNormStatistic: ([x]) => f32([...x!.shape.slice(0, -1), 1]),
+  softmax: alongLast('softmax'),
+  logSoftmax: alongLast('logSoftmax'),
+  crossEntropy(inputs) {
+    const rows = [rowsOfLogits('crossEntropy', inputs)];
+    expectShape('crossEntropy', inputs, 1, rows);
+    return f32(rows);
+  },
+  crossEntropyGradient(inputs) {
+    const rows = [rowsOfLogits('crossEntropyGradient', inputs)];
+    expectShape('crossEntropyGradient', inputs, 1, rows);
+    expectShape('crossEntropyGradient', inputs, 2, rows);
+    return same(inputs);
+  },
+  klDivergence(inputs) {
+    const rows = [rowsOfLogits('klDivergence', inputs)];
+    expectShape('klDivergence', inputs, 1, inputs[0]!.shape);
+    return f32(rows);
+  },
 
-  argMax: ([x]) => ({ shape: x!.shape.slice(0, -1), dtype: 'i64' }),
+  layerNorm(inputs) {
+    checkNorm('layerNorm', inputs);
+    return same(inputs);
+  },
+  layerNormStatistic(inputs) {
+    checkNorm('layerNormStatistic', inputs);
+    return f32([...inputs[0]!.shape.slice(0, -1), 1]);
+  },
+
+  argMax(inputs) {
+    const { shape } = alongLast('argMax')(inputs);
+    return { shape: shape.slice(0, -1), dtype: 'i64' };
+  },
   causalMask: (_, { size }) => f32([size, size]),
 };
