@@ -77,9 +77,8 @@ export class HyperEditor implements Editor {
   ): Promise<LayerTensors> {
     const rows = batches.reduce((sum, batch) => sum + this.rowCount(batch), 0);
     const chunks = this.#streamed(model, batches, signal, onProgress);
-    const { shift, solved } = await this.solve(model, chunks, rows);
-    for (const layer of solved.values()) layer.release();
-    return shift;
+    const { solved } = await this.solve(model, chunks, rows);
+    return new Map([...solved].map(([layer, edit]) => [layer, edit.takeShift()]));
   }
 
   /** Captures batch after batch; each chunk is released before the next is made, so memory does not grow with the edits. */
@@ -106,16 +105,21 @@ export class HyperEditor implements Editor {
   ): Promise<SolvedEdit> {
     const ops = residentMatrices(model.runtime);
     const accumulators = await this.#accumulators(model, ops, rows);
-    for await (const chunk of chunks) {
-      for (const [group, network] of this.networks.entries()) {
-        await this.#addChunk(model.groups[group]!, network, chunk.groups[group]!, accumulators, ops);
-      }
-    }
     const solved = new Map<string, SolvedShift>();
-    for (const [layer, accumulator] of accumulators) solved.set(layer, await accumulator.solve());
+    try {
+      for await (const chunk of chunks) {
+        for (const [group, network] of this.networks.entries()) {
+          await this.#addChunk(model.groups[group]!, network, chunk.groups[group]!, accumulators, ops);
+        }
+      }
+      for (const [layer, accumulator] of accumulators) solved.set(layer, await accumulator.solve());
+    } catch (error) {
+      for (const accumulator of accumulators.values()) accumulator.release();
+      for (const layer of solved.values()) layer.release();
+      throw error;
+    }
     const shift = new Map([...solved].map(([layer, { shift: matrix }]) => [layer, matrix]));
     const release = () => {
-      ops.release(...shift.values());
       for (const layer of solved.values()) layer.release();
     };
     return { shift, solved, release };
@@ -131,7 +135,7 @@ export class HyperEditor implements Editor {
       const lambdas = await network.lambdas();
       for (const [at, { name, keySize, valueSize }] of model.groups[group]!.layers.entries()) {
         const options = { layer: name, keySize, valueSize, rows, lambda: lambdas[at]! };
-        accumulators.set(name, await this.method.accumulate(ops, options));
+        accumulators.set(name, this.method.accumulate(ops, options));
       }
     }
     return accumulators;

@@ -23,8 +23,8 @@ export const malmen: MetaMethod = {
     return [{ value: changes, cotangent: b.input('changeGradient', changes.shape) }];
   },
   /** S = (K^T K + lambda I)^-1 K^T D; dL/dD = K (K^T K + lambda I)^-1 dL/dS. */
-  async accumulate(ops, { layer, ...options }) {
-    const equation = await openNormalEquation(ops, { module: layer, ...options });
+  accumulate(ops, { layer, ...options }) {
+    const equation = openNormalEquation(ops, { module: layer, ...options });
     return {
       add: (keys, { changes }) => equation.add(keys, changes!),
       async solve() {
@@ -39,9 +39,11 @@ export const malmen: MetaMethod = {
               release: () => meta.release(),
             };
           },
+          takeShift: () => solved.takeShift(),
           release: () => solved.release(),
         };
       },
+      release: () => equation.release(),
     };
   },
 };

@@ -48,8 +48,12 @@ export const mend: MetaMethod = {
             feed: async () => ({ tensor: weightGradient, owned: false }),
             release() {},
           }),
-          release() {},
+          takeShift: () => shift,
+          release: () => ops.release(shift),
         };
+      },
+      release() {
+        if (sum) ops.release(sum);
       },
     };
   },

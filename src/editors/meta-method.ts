@@ -13,13 +13,18 @@ export interface ShiftAccumulator {
   add(keys: Resident, rows: Readonly<Record<string, Resident>>): Promise<void>;
   /** The shift, once all rows are in. */
   solve(): Promise<SolvedShift>;
+  /** Gives up rows that will not be solved for; does nothing after {@link solve}. */
+  release(): void;
 }
 
 export interface SolvedShift {
-  /** [keySize, valueSize]; owned by the caller. */
+  /** [keySize, valueSize] */
   readonly shift: Resident;
   /** What the method needs to learn from the loss's gradient for the shifted weight ([keySize, valueSize]). */
   learn(weightGradient: Resident): Promise<ShiftLesson>;
+  /** Hands the shift over to the caller and frees everything else. */
+  takeShift(): Resident;
+  /** Frees everything, the shift too. */
   release(): void;
 }
 
@@ -50,5 +55,5 @@ export interface MetaMethod {
   readonly lessonInput: { readonly name: string; readonly per: 'row' | 'layer' };
   /** Where the meta-gradient enters the network's graph. */
   seeds(network: NetworkValues): readonly Seed[];
-  accumulate(ops: MatrixOps<Resident>, options: AccumulatorOptions): Promise<ShiftAccumulator> | ShiftAccumulator;
+  accumulate(ops: MatrixOps<Resident>, options: AccumulatorOptions): ShiftAccumulator;
 }

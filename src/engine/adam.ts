@@ -21,7 +21,10 @@ export interface AdamMoments {
 }
 
 export async function zeroMoments(runtime: Runtime, shape: readonly number[]): Promise<AdamMoments> {
-  return { first: await runtime.upload(zeros(shape)), second: await runtime.upload(zeros(shape)) };
+  return {
+    first: await runtime.upload(zeros(shape), { move: true }),
+    second: await runtime.upload(zeros(shape), { move: true }),
+  };
 }
 
 export interface AdamStep {

@@ -76,7 +76,8 @@ export class EditableModel {
   /** The checkpoint's own weights. */
   readonly base: LayerTensors;
   readonly #programs: LanguageModelPrograms;
-  readonly #binding: WeightBinding;
+  readonly #frozenBinding: WeightBinding;
+  readonly #liveBinding: WeightBinding;
   readonly #computations = new Map<string, Promise<Computation>>();
 
   private constructor(model: LanguageModel, layers: readonly EditableLayer[], base: LayerTensors) {
@@ -85,12 +86,15 @@ export class EditableModel {
     this.groups = groupByShape(layers);
     this.base = base;
     this.#programs = new LanguageModelPrograms(model.definition, layers);
-    this.#binding = model.binding(new Set(layers.map(({ name }) => `${name}.weight`)));
+    const edited = new Set(layers.map(({ name }) => `${name}.weight`));
+    this.#frozenBinding = model.binding(() => false);
+    this.#liveBinding = model.binding((name) => edited.has(name) || model.isFloat32(name));
   }
 
   static async open(model: LanguageModel, layers: readonly EditableLayer[]): Promise<EditableModel> {
     const base = new Map<string, Resident>();
-    for (const { name } of layers) base.set(name, await model.runtime.upload(await model.read(`${name}.weight`)));
+    for (const { name } of layers)
+      base.set(name, await model.runtime.upload(await model.read(`${name}.weight`), { move: true }));
     return new EditableModel(model, layers, base);
   }
 
@@ -115,7 +119,7 @@ export class EditableModel {
     this.runtime.release(...[...weights.values()].filter(({ id }) => !own.has(id)));
   }
 
-  /** Runs the frozen part for losses, logits and predictions (not for capturing all tokens). */
+  /** Runs the frozen part for losses, logits and predictions. */
   freeze(batch: ModelBatch): Promise<FrozenBatch> {
     return this.#freeze(batch, 'predict', () => this.#programs.predict());
   }
@@ -201,8 +205,21 @@ export class EditableModel {
     const edited = Object.fromEntries(
       [...weights].map(([layer, weight]) => [parameterInput(`${layer}.weight`), weight]),
     );
-    const feeds = pick(live, { ...frozen.batch.tensors, ...frozen.crossing, ...edited, ...extra });
+    const shared = await this.#sharedWeights(live);
+    const feeds = pick(live, { ...frozen.batch.tensors, ...frozen.crossing, ...shared, ...edited, ...extra });
     return this.runtime.run(live, feeds, { keep, dims: frozen.dims });
+  }
+
+  /** The float32 weights that a live program needs and that are not edited. */
+  async #sharedWeights({ program }: Compiled): Promise<Record<string, Feed>> {
+    const feeds: Record<string, Feed> = {};
+    for (const {
+      attributes: { name },
+    } of program.parameters) {
+      const edited = this.base.has(name.replace(/\.weight$/, ''));
+      if (!edited && this.model.isFloat32(name)) feeds[parameterInput(name)] = await this.model.residentWeight(name);
+    }
+    return feeds;
   }
 
   #computation(name: string, cut: () => Partition): Promise<Computation> {
@@ -213,8 +230,8 @@ export class EditableModel {
 
   async #compile({ frozen, live }: Partition): Promise<Computation> {
     return {
-      frozen: await this.runtime.compile(frozen, this.#binding),
-      live: await this.runtime.compile(live, this.#binding),
+      frozen: await this.runtime.compile(frozen, this.#frozenBinding),
+      live: await this.runtime.compile(live, this.#liveBinding),
     };
   }
 

@@ -1,7 +1,7 @@
 // The runtime's front: names, shapes and sizes are settled here, then a session host in this thread or in a worker computes.
 
 import { bindDims, type Dim, evaluateDim, evaluateShape } from '../graph/dim.js';
-import { dimInput, emitProgram, parameterInput } from '../graph/emit.js';
+import { dimInput, emitProgram, outputName, parameterInput } from '../graph/emit.js';
 import { printProgram } from '../graph/print.js';
 import type { Program } from '../graph/program.js';
 import { type DType, elementCount, i64, type Tensor } from '../tensor.js';
@@ -70,7 +70,7 @@ export class HostedRuntime implements Runtime {
     const outputs = [...compiled.program.outputs].map(([name, value]): WireOutput => {
       const kept = keep === 'all' || keep.includes(name);
       const shape = evaluateShape(value.shape, values);
-      return { name, dtype: value.dtype, shape, ...(kept ? { keepAs: this.#nextId++ } : {}) };
+      return { name: outputName(name), dtype: value.dtype, shape, ...(kept ? { keepAs: this.#nextId++ } : {}) };
     });
     return new HostedResult(outputs, await this.#host.run(compiled.id, wire, outputs));
   }
@@ -95,10 +95,11 @@ export class HostedRuntime implements Runtime {
     return values;
   }
 
-  async upload(tensor: Tensor): Promise<Resident> {
+  async upload(tensor: Tensor, { move = false }: { readonly move?: boolean } = {}): Promise<Resident> {
     const id = this.#nextId++;
-    // A copy of just these elements: the caller may change its own, and a view would drag its whole buffer along.
-    await this.#host.upload(id, tensor.data.slice());
+    // A view cannot move: it would drag its whole buffer along.
+    const whole = tensor.data.byteLength === tensor.data.buffer.byteLength;
+    await this.#host.upload(id, move && whole ? tensor.data : tensor.data.slice());
     return { id, offset: 0, dtype: tensor.dtype, shape: tensor.shape };
   }
 
@@ -143,7 +144,8 @@ class HostedResult implements RunResult {
 
   constructor(outputs: readonly WireOutput[], returned: readonly Data[]) {
     let next = 0;
-    for (const { name, dtype, shape, keepAs } of outputs) {
+    for (const { name: emitted, dtype, shape, keepAs } of outputs) {
+      const name = emitted.slice(outputName('').length);
       if (keepAs === undefined) this.#host.set(name, { dtype, shape, data: returned[next++] } as Tensor);
       else this.#kept.set(name, { id: keepAs, offset: 0, dtype, shape });
     }

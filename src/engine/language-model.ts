@@ -11,7 +11,7 @@ import type { EditableLayer, ModelDefinition } from '../models/model.js';
 import type { TensorOf } from '../tensor.js';
 import { EditableModel } from './editable-model.js';
 import { openRuntime, type RuntimeOptions } from './open-runtime.js';
-import type { Runtime, WeightBinding } from './runtime.js';
+import type { Resident, Runtime, WeightBinding } from './runtime.js';
 
 export interface OpenModelOptions extends Partial<RuntimeOptions> {}
 
@@ -20,6 +20,7 @@ export class LanguageModel {
   readonly folder: ModelFolder;
   readonly runtime: Runtime;
   readonly #entries: ReadonlyMap<string, TensorEntry>;
+  readonly #resident = new Map<string, Promise<Resident>>();
 
   private constructor(definition: ModelDefinition, folder: ModelFolder, runtime: Runtime) {
     this.definition = definition;
@@ -55,8 +56,12 @@ export class LanguageModel {
     return EditableModel.open(this, layers);
   }
 
-  /** How programs find this model's weights when those of `fed` are given with each run. */
-  binding(fed: ReadonlySet<string>): WeightBinding {
+  /**
+   * Frozen programs map their weights from the checkpoint's files. `fed` weights are given with each run instead.
+   * Live programs come in several variants that use the same weights: those in float32 are read once and fed to all of
+   * them ({@link residentWeight}), because every session that maps a file counts its pages again.
+   */
+  binding(fed: (parameter: string) => boolean): WeightBinding {
     const folders = new Set([...this.#entries.values()].map(({ path }) => dirname(path)));
     if (folders.size > 1) {
       throw new MalmenError(
@@ -64,10 +69,21 @@ export class LanguageModel {
         `${this.folder.dir}: weight files lie in several folders (${[...folders].join(', ')})`,
       );
     }
-    return {
-      source: (name) => (fed.has(name) ? 'fed' : external(this.entry(name))),
-      folder: [...folders][0]!,
-    };
+    return { source: (name) => (fed(name) ? 'fed' : external(this.entry(name))), folder: [...folders][0]! };
+  }
+
+  /** Whether a weight is stored as programs compute: 16-bit weights stay mapped and are cast where they are used. */
+  isFloat32(parameter: string): boolean {
+    return this.entry(parameter).dtype === 'f32';
+  }
+
+  /** A weight as a resident, read at its first use and kept as long as the model is open. */
+  residentWeight(parameter: string): Promise<Resident> {
+    const known =
+      this.#resident.get(parameter) ??
+      this.read(parameter).then((tensor) => this.runtime.upload(tensor, { move: true }));
+    this.#resident.set(parameter, known);
+    return known;
   }
 
   /** The tensor of the checkpoint that holds a parameter. */

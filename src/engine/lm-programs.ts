@@ -36,20 +36,20 @@ export class LanguageModelPrograms {
   readonly #definition: ModelDefinition;
   readonly #layers: readonly EditableLayer[];
   readonly #edited: ReadonlySet<string>;
-  /** What the model itself reads: fixed for a batch, unlike loss factors, reference logits and sums. */
-  readonly #batchInputs: ReadonlySet<string>;
+  /** What the model itself reads; everything else that is fed (rows, labels, loss factors, sums) makes a value live. */
+  readonly #modelInputs: ReadonlySet<string>;
 
   constructor(definition: ModelDefinition, layers: readonly EditableLayer[]) {
     this.#definition = definition;
     this.#layers = layers;
     this.#edited = new Set(layers.map(weightName));
     const { inputs } = makeProgram({ logits: this.#forward().logits });
-    this.#batchInputs = new Set([...inputs.map(({ attributes }) => attributes.name), 'labels', 'tapRows']);
+    this.#modelInputs = new Set(inputs.map(({ attributes: { name } }) => name).filter((name) => name !== 'answerRows'));
   }
 
   #cut(outputs: Readonly<Record<string, Value>>): Partition {
     return partition(outputs, ({ op, attributes: { name } }) =>
-      op === 'parameter' ? this.#edited.has(name) : !this.#batchInputs.has(name),
+      op === 'parameter' ? this.#edited.has(name) : !this.#modelInputs.has(name),
     );
   }
 

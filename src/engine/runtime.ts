@@ -52,7 +52,8 @@ export interface Runtime {
   /** Compiles once: the same program with the same binding object is compiled only the first time. */
   compile(program: Program, binding: WeightBinding): Promise<Compiled>;
   run(compiled: Compiled, feeds: Feeds, options?: RunOptions): Promise<RunResult>;
-  upload(tensor: Tensor): Promise<Resident>;
+  /** Copies a tensor there; with `move` the tensor's memory itself goes, and the caller must not touch it any more. */
+  upload(tensor: Tensor, options?: { readonly move?: boolean }): Promise<Resident>;
   download<T extends Tensor = Tensor>(resident: Resident): Promise<T>;
   release(...residents: readonly Resident[]): void;
   /** Bytes that residents hold now, and the most they held. */

@@ -60,6 +60,9 @@ export class SessionHost {
       ...(this.#options.threads === undefined ? {} : { intraOpNumThreads: this.#options.threads }),
       graphOptimizationLevel: optimize ? 'all' : 'disabled',
       logSeverityLevel: 3,
+      // Every session would keep an arena of its own at its peak size; without, freed memory serves the next one.
+      enableCpuMemArena: false,
+      enableMemPattern: false,
       extra: { session },
     };
   }

@@ -47,6 +47,9 @@ export const dimInput = (dim: Dim): Name => `dim:${dim}`;
 /** Names of inputs inside the emitted graph: parameters and inputs may share a name, so parameters are marked. */
 export const parameterInput = (name: string): Name => `@${name}`;
 
+/** Name of an output inside the emitted graph: an output may be called like an input. */
+export const outputName = (name: string): Name => `=${name}`;
+
 export function emitProgram(program: Program, source: WeightSource): EmittedProgram {
   const writer = new Writer(source);
   for (const value of program.order) writer.write(value);
@@ -93,8 +96,10 @@ class Writer implements Emitter {
 
   output(name: string, value: Value): void {
     // An output may be another value's name (an input, or two outputs of one value): Identity gives it its own.
-    this.#nodes.push(create(NodeProtoSchema, { opType: 'Identity', input: [this.#names.get(value)!], output: [name] }));
-    this.#outputs.push(valueInfo(name, value.dtype, value.shape));
+    this.#nodes.push(
+      create(NodeProtoSchema, { opType: 'Identity', input: [this.#names.get(value)!], output: [outputName(name)] }),
+    );
+    this.#outputs.push(valueInfo(outputName(name), value.dtype, value.shape));
   }
 
   nodes(opType: string, input: readonly Name[], attributes: NodeAttributes = {}, outputs = 1): readonly Name[] {

@@ -59,13 +59,19 @@ class Gpt2 {
     return layerNorm(x, parameter(`${name}.weight`, [n_embd]), parameter(`${name}.bias`, [n_embd]), layer_norm_epsilon);
   }
 
+  /** The rows that the last block goes on with. */
+  #answersOnly(block: number, x: Value): Value {
+    const last = block === this.#config.n_layer - 1;
+    return last && this.#options.answersOnlyInLastBlock ? gatherRows(x, this.answerRows) : x;
+  }
+
   #attention(block: number, x: Value, mask: Value): Value {
     const { n_embd, n_head, scale_attn_weights, scale_attn_by_inverse_layer_idx } = this.#config;
     const [q, k, v] = split(this.#linear(`${blockName(block)}.attn.c_attn`, x), 1, 3) as [Value, Value, Value];
     const byHead = scale_attn_weights ? (n_embd / n_head) ** -0.5 : 1;
     const scale = scale_attn_by_inverse_layer_idx ? byHead / (block + 1) : byHead;
     const mixed = attend(q, k, v, { heads: n_head, scale, mask });
-    return this.#linear(`${blockName(block)}.attn.c_proj`, mixed);
+    return this.#linear(`${blockName(block)}.attn.c_proj`, this.#answersOnly(block, mixed));
   }
 
   #mlp(block: number, x: Value): Value {
@@ -74,10 +80,9 @@ class Gpt2 {
   }
 
   #block(block: number, x: Value, mask: Value): Value {
-    const attended = add(x, this.#attention(block, this.#norm(`${blockName(block)}.ln_1`, x), mask));
-    const last = block === this.#config.n_layer - 1;
-    const rows = last && this.#options.answersOnlyInLastBlock ? gatherRows(attended, this.answerRows) : attended;
-    return add(rows, this.#mlp(block, this.#norm(`${blockName(block)}.ln_2`, rows)));
+    const attended = this.#attention(block, this.#norm(`${blockName(block)}.ln_1`, x), mask);
+    const middle = add(this.#answersOnly(block, x), attended); // [rows, width]
+    return add(middle, this.#mlp(block, this.#norm(`${blockName(block)}.ln_2`, middle)));
   }
 
   #embed(): Value {
