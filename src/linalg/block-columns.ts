@@ -5,10 +5,14 @@ import { withHandles } from './handle-scope.js';
 import type { MatrixOps } from './matrix-ops.js';
 
 /**
- * Width of a block column and side of a diagonal tile. Larger tiles make better matrix products; the diagonal tile, which
- * one thread factors, costs their cube: 0.4 ms at 128, 2.5 ms at 256, 16 ms at 512 (`bench/cholesky-tile.ts`).
+ * Width of a block column and side of a diagonal tile, for a Gram matrix of that size. Larger tiles make better matrix
+ * products, but one thread factors the diagonal tile, and that costs its cube: 0.4 ms at 128, 2.3 ms at 256, 17 ms at 512
+ * (`bench/cholesky-tile.ts`). Factor and two solves together were fastest with 128 up to a size of 1,024, with 256 at
+ * 3,072 and 6,144, on two cores.
  */
-export const DEFAULT_TILE = 256;
+export function defaultTile(size: number): number {
+  return size <= 1024 ? 128 : 256;
+}
 
 /** Block column j holds rows [j * tile, size) and is `tile` wide, the last one less; above the diagonal nothing is read. */
 export interface BlockColumns<M> {

@@ -16,8 +16,8 @@ import { KeyRowBuffer, type KeyRows } from './key-rows.js';
 import type { MatrixOps } from './matrix-ops.js';
 
 /**
- * Peak memory in float32 numbers, with n rows: adding, n (k + v), for a moment twice that when the chunks are joined;
- * solving, n k + n^2/2 + 5 n v + k v. The solution keeps n k + n^2/2 + n v + k v, a meta-gradient n v.
+ * Peak memory in float32 numbers, with n rows: adding, n (k + v), and twice that while the chunks are joined; solving,
+ * n k + n^2/2 + 3 n v + k v. The solution keeps n k + n^2/2 + n v + k v; a meta-gradient keeps n v and needs 3 n v to be made.
  */
 export class DualEquation<M> implements EquationForm<M> {
   readonly #ops: MatrixOps<M>;

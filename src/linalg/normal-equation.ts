@@ -3,7 +3,7 @@
 
 import { MalmenError } from '../errors.js';
 import { zeros } from '../tensor.js';
-import { DEFAULT_TILE } from './block-columns.js';
+import { defaultTile } from './block-columns.js';
 import { DualEquation } from './dual-equation.js';
 import type { EquationForm, EquationSizes, Form, MetaGradient, SolvedShift } from './equation-form.js';
 import type { MatrixOps } from './matrix-ops.js';
@@ -22,7 +22,7 @@ export interface NormalEquationOptions {
   readonly lambda: number;
   /** The cheaper one unless given. */
   readonly form?: Form;
-  /** Side of the diagonal tiles, {@link DEFAULT_TILE} unless given. */
+  /** Side of the diagonal tiles; chosen by the size of the Gram matrix unless given, see {@link defaultTile}. */
   readonly tile?: number;
 }
 
@@ -52,7 +52,7 @@ export interface NormalEquation<M> {
 export function openNormalEquation<M>(ops: MatrixOps<M>, options: NormalEquationOptions): NormalEquation<M> {
   checkLambda(options);
   const form = options.form ?? cheaperForm(options.rows, options.keySize);
-  const sizes = { ...options, tile: options.tile ?? DEFAULT_TILE };
+  const sizes = { ...options, tile: options.tile ?? defaultTile(form === 'primal' ? options.keySize : options.rows) };
   const equation = form === 'primal' ? new PrimalEquation(ops, sizes) : new DualEquation(ops, sizes);
   return new CheckedEquation(ops, form, sizes, equation);
 }

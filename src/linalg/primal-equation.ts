@@ -22,9 +22,9 @@ import type { MatrixOps } from './matrix-ops.js';
 const ROWS_AT_ONCE = 1024;
 
 /**
- * Peak memory in float32 numbers, with k^2/2 for the lower half of the Gram matrix (tiles on its diagonal are whole) and
- * r = 1,024 or the rows of a larger chunk: adding, k^2/2 + k v + up to 4 r (k + v); solving, k^2/2 + 5 k v. The solution
- * keeps k^2/2 + k v, a meta-gradient k v.
+ * Peak memory in float32 numbers, with k^2/2 for the lower half of the Gram matrix (the tiles on its diagonal are whole)
+ * and r for the rows at once, 1,024 and one chunk: adding, k^2/2 + k v + 4 r (k + v); solving, k^2/2 + 3 k v. The solution
+ * keeps k^2/2 + k v; a meta-gradient keeps k v and needs 2 k v to be made.
  */
 export class PrimalEquation<M> implements EquationForm<M> {
   readonly #ops: MatrixOps<M>;

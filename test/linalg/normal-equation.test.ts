@@ -295,3 +295,21 @@ async function failure(work: Promise<unknown>): Promise<Error> {
     (error: Error) => error,
   );
 }
+
+test('memory stays within what the two forms document', async () => {
+  const [k, v, tile, chunk] = [48, 16, 4, 64];
+  const lowerHalf = (size: number) => (size * size + size * tile) / 2;
+  for (const rows of [64, 640]) {
+    const ops = new ReferenceOps();
+    await run(problem(1, rows, k, v, 1), { form: 'primal', tile, chunk }, ops);
+    const adding = lowerHalf(k) + k * v + 4 * rows * (k + v);
+    const solving = lowerHalf(k) + 5 * k * v + 2 * tile * (k + v);
+    expect(ops.peak).toBeLessThanOrEqual(Math.max(adding, solving));
+  }
+  const rows = 40;
+  const ops = new ReferenceOps();
+  await run(problem(1, rows, k, v, 1), { form: 'dual', tile, chunk }, ops);
+  const kept = rows * k + lowerHalf(rows) + rows * v + k * v;
+  const differentiating = kept + k * v + 3 * rows * v + 2 * tile * (k + v);
+  expect(ops.peak).toBeLessThanOrEqual(Math.max(2 * rows * (k + v) + chunk * (k + v), differentiating));
+});
