@@ -1,0 +1,105 @@
+// The commands of the program, one entry each: adding a command is adding an entry.
+// Knows their options and words; their code is loaded when they run.
+
+import {
+  askOptions,
+  benchOptions,
+  editOptions,
+  evalOptions,
+  fitOptions,
+  inspectOptions,
+  trainOptions,
+} from '../commands/options.js';
+import { type CommandEntry, defineCommand } from './command-entry.js';
+
+export const commandTable: readonly CommandEntry[] = [
+  defineCommand({
+    name: 'fit',
+    description: 'train a small language model on facts, to have something to edit',
+    schema: fitOptions,
+    examples: [
+      {
+        line: 'fit --config configs/gpt2-small.json --data zsre:facts.json --vocabulary 8000 --out runs/lm',
+        meaning: 'make a model and its tokenizer',
+      },
+      {
+        line: 'fit --config gpt2 --data jsonl:facts.jsonl#:5000 --epochs 2 --out runs/lm',
+        meaning: 'teach a checkpoint the first 5,000 facts',
+      },
+    ],
+    load: async () => (await import('../commands/fit.js')).fit,
+  }),
+  defineCommand({
+    name: 'train',
+    description: 'train an editor (MALMEN or MEND) for a language model',
+    schema: trainOptions,
+    examples: [
+      {
+        line: 'train --model runs/lm --data zsre:train.json --edits 500 --steps 100 --out runs/editor',
+        meaning: 'learn to edit 500 facts at once',
+      },
+      {
+        line: 'train --model runs/lm --data zsre:train.json --out runs/editor --resume',
+        meaning: 'continue after an interruption',
+      },
+    ],
+    load: async () => (await import('../commands/train.js')).train,
+  }),
+  defineCommand({
+    name: 'edit',
+    description: 'change facts inside a language model and measure what changed',
+    schema: editOptions,
+    examples: [
+      {
+        line: 'edit --model runs/lm --editor runs/editor --records jsonl:facts.jsonl --out runs/edited',
+        meaning: 'edit all facts of a file at once',
+      },
+      {
+        line: 'edit --model runs/lm --editor ft --layers transformer.h.5.mlp.c_proj --records zsre:eval.json#100 --out runs/ft',
+        meaning: 'fine-tune one layer instead',
+      },
+    ],
+    load: async () => (await import('../commands/edit.js')).edit,
+  }),
+  defineCommand({
+    name: 'eval',
+    description: 'ask a language model facts, with or without an edit applied',
+    schema: evalOptions,
+    examples: [
+      {
+        line: 'eval --model runs/lm --shift runs/edited/shift.safetensors --records zsre:eval.json --out report.jsonl',
+        meaning: 'a row per fact after the edit',
+      },
+    ],
+    load: async () => (await import('../commands/eval.js')).eval,
+  }),
+  defineCommand({
+    name: 'ask',
+    description: 'complete a sentence, before and after an edit',
+    schema: askOptions,
+    positional: 'prompt',
+    examples: [
+      {
+        line: 'ask "The Eiffel Tower is in" --model runs/lm --shift runs/edited/shift.safetensors',
+        meaning: 'both answers side by side',
+      },
+    ],
+    load: async () => (await import('../commands/ask.js')).ask,
+  }),
+  defineCommand({
+    name: 'inspect',
+    description: 'describe a model, an editor or a safetensors file, and the memory an edit would take',
+    schema: inspectOptions,
+    positional: 'path',
+    examples: [{ line: 'inspect runs/lm --edits 8192', meaning: 'layers that can be edited, memory of a job' }],
+    load: async () => (await import('../commands/inspect.js')).inspect,
+  }),
+  defineCommand({
+    name: 'bench',
+    description: 'measure the speed of one part of the program on this computer',
+    schema: benchOptions,
+    positional: 'what',
+    examples: [{ line: 'bench solve --key-size 3072 --edits 8192', meaning: 'the normal equation of one layer' }],
+    load: async () => (await import('../commands/bench.js')).bench,
+  }),
+];
