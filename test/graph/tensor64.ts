@@ -19,16 +19,18 @@ export function indexTensor(random: Random, shape: readonly number[], below: num
   return drawTensor(shape, () => random.integer(below));
 }
 
-/** The feeds that a program asks for, as the runtime wants them. */
+/** Those of the feeds that a program asks for, as the runtime wants them. */
 export function runtimeFeeds({ inputs, parameters }: Program, feeds: Feeds64): Record<string, Tensor> {
   const wanted = [
     ...inputs.map(({ attributes, dtype }) => [attributes.name, dtype] as const),
     ...parameters.map(({ attributes, dtype }) => [`@${attributes.name}`, dtype] as const),
   ];
   return Object.fromEntries(
-    wanted.map(([name, dtype]) => {
-      const { shape, data } = feeds[name]!;
-      return [name, dtype === 'i64' ? i64([...data], shape) : f32([...data], shape)];
+    wanted.flatMap(([name, dtype]) => {
+      const feed = feeds[name];
+      if (!feed) return [];
+      const { shape, data } = feed;
+      return [[name, dtype === 'i64' ? i64([...data], shape) : f32([...data], shape)]];
     }),
   );
 }
