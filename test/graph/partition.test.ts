@@ -124,7 +124,7 @@ test('a transformer on the runtime, with crossing values that stay there', async
   const [gradient] = gradients(loss, [parameter('down.weight')]);
   const outputs = { loss, gradient: gradient! };
   const { frozen, live } = partition(outputs, byName(['@down.weight']));
-  const dims = { batch: 2, tokens: 3 };
+  const dims = { batch: 2, tokens: 3, answers: 2 };
   const feeds = transformerFeeds(5);
   const changed = { ...feeds, '@down.weight': normalTensor(new Random(9), [6, 4]) };
 
