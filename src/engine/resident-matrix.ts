@@ -35,7 +35,9 @@ export function residentMatrices(runtime: Runtime): MatrixOps<Resident> {
 }
 
 function stacked(matrices: readonly Resident[]): [Value, Feeds] {
-  const parts = matrices.map((matrix, at) => b.input(`x${at}`, matrix.shape));
+  // Equal heights get a name instead of a number, so that one compiled program serves all of them.
+  const equal = matrices.every(({ shape }) => shape[0] === matrices[0]!.shape[0]);
+  const parts = matrices.map(({ shape }, at) => b.input(`x${at}`, equal ? ['rows', shape[1]!] : shape));
   return [b.concat(parts, 0), Object.fromEntries(matrices.map((matrix, at) => [`x${at}`, matrix]))];
 }
 

@@ -46,7 +46,8 @@ export class DualEquation<M> implements EquationForm<M> {
       const shift = await scope.own(ops.multiply(keys, coefficients, { transposeA: true })); // [k, v]
       const lowRank = { keys, coefficients };
       const metaGradient = (weightGradient: M) => dualMetaGradient(factor, lowRank, weightGradient);
-      return { form: 'dual', shift, lowRank, metaGradient, release: () => scope.releaseAll() };
+      const takeShift = () => scope.giveOnly(shift);
+      return { form: 'dual', shift, lowRank, metaGradient, takeShift, release: () => scope.releaseAll() };
     });
   }
 

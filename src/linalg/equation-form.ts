@@ -32,6 +32,8 @@ export interface SolvedShift<M> {
   readonly lowRank?: { readonly keys: M; readonly coefficients: M };
   /** For G = dL/dS `[keySize, valueSize]`, which stays the caller's. */
   metaGradient(weightGradient: M): Promise<MetaGradient<M>>;
+  /** Hands `shift` over to the caller and frees everything else. */
+  takeShift(): M;
   release(): void;
 }
 

@@ -25,6 +25,13 @@ export class HandleScope<M> {
     return matrix;
   }
 
+  /** Hands one matrix over to the caller and releases all others. */
+  giveOnly(matrix: M): M {
+    this.give(matrix);
+    this.releaseAll();
+    return matrix;
+  }
+
   /** Releases before the end what is no longer needed; a matrix that this scope does not own is left alone. */
   release(matrix: M): void {
     if (this.#owned.delete(matrix)) this.ops.release(matrix);

@@ -127,7 +127,7 @@ async function zeroShift<M>(ops: MatrixOps<M>, form: Form, sizes: EquationSizes)
     changeGradient: () => Promise.reject(new RangeError(`normal equation of ${sizes.module}: it had no rows`)),
     release() {},
   });
-  return { form, shift, metaGradient, release: () => ops.release(shift) };
+  return { form, shift, metaGradient, takeShift: () => shift, release: () => ops.release(shift) };
 }
 
 function checkLambda({ module, lambda }: NormalEquationOptions): void {

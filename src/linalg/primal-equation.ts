@@ -57,7 +57,13 @@ export class PrimalEquation<M> implements EquationForm<M> {
       const shift = await scope.own(choleskySolve(factor, cross));
       scope.release(cross);
       const metaGradient = (weightGradient: M) => primalMetaGradient(factor, shift, weightGradient);
-      return { form: 'primal', shift, metaGradient, release: () => scope.releaseAll() };
+      return {
+        form: 'primal',
+        shift,
+        metaGradient,
+        takeShift: () => scope.giveOnly(shift),
+        release: () => scope.releaseAll(),
+      };
     });
   }
 

@@ -1,0 +1,154 @@
+// Padded batches for decoder-only models, and the way back from a batch's rows to the examples they came from.
+
+import { f32, i64, type TensorOf } from '../tensor.js';
+import { inputLength, type TokenPair } from './tuple.js';
+
+export interface DecoderBatch {
+  readonly size: number;
+  readonly tensors: {
+    /** [batch, tokens] */
+    readonly tokenIds: TensorOf<'i64'>;
+    /** [batch, tokens] */
+    readonly positions: TensorOf<'i64'>;
+    /** [batch, tokens], 1 = real, 0 = padding */
+    readonly attentionMask: TensorOf<'f32'>;
+    /** [answers], flat index b*tokens + t of the token whose logits must predict the label */
+    readonly answerRows: TensorOf<'i64'>;
+    /** [answers] */
+    readonly labels: TensorOf<'i64'>;
+  };
+  /** Answer tokens of each sequence, in order. */
+  readonly answerCounts: readonly number[];
+}
+
+export interface BatchOptions {
+  readonly padSide?: 'left' | 'right';
+  readonly padId?: number;
+}
+
+/** One sequence before padding; a label of `noLabel` asks for nothing at that token. */
+interface Sequence {
+  readonly ids: readonly number[];
+  readonly labels: readonly number[];
+}
+
+/** Marks a token without a label. */
+export const noLabel = -100;
+
+/** Input is prompt + answer[:-1]; each answer token is the label of the token before it. */
+export function decoderBatch(pairs: readonly TokenPair[], options: BatchOptions = {}): DecoderBatch {
+  return padSequences(pairs.map(asSequence), options);
+}
+
+function asSequence({ prompt, answer }: TokenPair): Sequence {
+  const silent = Array.from({ length: prompt.length - 1 }, () => noLabel);
+  return { ids: [...prompt, ...answer.slice(0, -1)], labels: [...silent, ...answer] };
+}
+
+function padSequences(sequences: readonly Sequence[], { padSide = 'right', padId = 0 }: BatchOptions): DecoderBatch {
+  const tokens = Math.max(...sequences.map(({ ids }) => ids.length));
+  const pad = (row: readonly number[], filler: number): number[] => {
+    const padding = Array.from({ length: tokens - row.length }, () => filler);
+    return padSide === 'left' ? [...padding, ...row] : [...row, ...padding];
+  };
+  return decoderBatchFromPadded({
+    shape: [sequences.length, tokens],
+    inputIds: sequences.flatMap(({ ids }) => pad(ids, padId)),
+    attentionMask: sequences.flatMap(({ ids }) =>
+      pad(
+        ids.map(() => 1),
+        0,
+      ),
+    ),
+    labels: sequences.flatMap(({ labels }) => pad(labels, noLabel)),
+  });
+}
+
+/** A batch that is padded already. `labels` are shifted: labels[b, t] is what the logits at [b, t] must predict. */
+export interface PaddedSequences {
+  readonly shape: readonly [batch: number, tokens: number];
+  readonly inputIds: readonly number[];
+  readonly attentionMask: readonly number[];
+  readonly labels: readonly number[];
+  /** Default: real tokens counted from 0, 1 at padding on the left, as generation does it. */
+  readonly positionIds?: readonly number[];
+}
+
+export function decoderBatchFromPadded({
+  shape,
+  inputIds,
+  attentionMask,
+  labels,
+  positionIds,
+}: PaddedSequences): DecoderBatch {
+  const answerRows = labels.flatMap((label, at) => (label === noLabel ? [] : [at]));
+  const answerCounts = Array.from({ length: shape[0] }, () => 0);
+  for (const row of answerRows) answerCounts[Math.floor(row / shape[1])]!++;
+  return {
+    size: shape[0],
+    tensors: {
+      tokenIds: i64(inputIds, shape),
+      positions: i64(positionIds ?? countedPositions(attentionMask, shape), shape),
+      attentionMask: f32(attentionMask, shape),
+      answerRows: i64(answerRows, [answerRows.length]),
+      labels: i64(
+        answerRows.map((row) => labels[row]!),
+        [answerRows.length],
+      ),
+    },
+    answerCounts,
+  };
+}
+
+function countedPositions(mask: readonly number[], [batch, tokens]: readonly [number, number]): number[] {
+  const positions: number[] = [];
+  for (let b = 0; b < batch; b++) {
+    let real = 0;
+    for (let t = 0; t < tokens; t++) {
+      real += mask[b * tokens + t]!;
+      positions.push(mask[b * tokens + t] === 1 ? real - 1 : Math.min(1, tokens - 1));
+    }
+  }
+  return positions;
+}
+
+/** A batch and the places of its sequences in the list it was made from. */
+export interface IndexedBatch {
+  readonly batch: DecoderBatch;
+  readonly indices: readonly number[];
+}
+
+export interface SplitOptions extends BatchOptions {
+  /** Sequences in a batch at most. */
+  readonly batchSize: number;
+  /** Padded tokens in a batch at most, so that memory is bounded whatever the lengths. A longer sequence goes alone. */
+  readonly maxTokens?: number;
+  /** Batch sequences of like length together (less padding); the indices say where each came from. */
+  readonly sortByLength?: boolean;
+}
+
+export function splitIntoBatches(pairs: readonly TokenPair[], options: SplitOptions): IndexedBatch[] {
+  const lengths = pairs.map(inputLength);
+  const order = pairs.map((_, index) => index);
+  if (options.sortByLength) order.sort((a, b) => lengths[a]! - lengths[b]! || a - b);
+  const groups: number[][] = [];
+  let longest = 0;
+  for (const index of order) {
+    const group = groups.at(-1);
+    longest = Math.max(longest, lengths[index]!);
+    const fits =
+      group && group.length < options.batchSize && longest * (group.length + 1) <= (options.maxTokens ?? Infinity);
+    if (fits) group.push(index);
+    else {
+      groups.push([index]);
+      longest = lengths[index]!;
+    }
+  }
+  return groups.map((indices) => ({
+    batch: decoderBatch(
+      indices.map((index) => pairs[index]!),
+      options,
+    ),
+    indices,
+  }));
+}

@@ -1,0 +1,27 @@
+// One fact to edit, whatever data set it came from: its identity stays with it to the last report.
+
+/** What is asked and what must be answered. */
+export interface Example {
+  readonly prompt: string;
+  readonly answer: string;
+}
+
+export interface EditRecord {
+  readonly id: string;
+  readonly edit: Example;
+  /** The same fact in other words, with the same new answer. */
+  readonly rephrasings: readonly Example[];
+  /** Facts that the edit must not change, with their true answers. */
+  readonly unrelated: readonly Example[];
+  readonly subject?: string;
+  readonly relation?: string;
+  /** The answer that is true before the edit. */
+  readonly was?: string;
+}
+
+/** The true facts to teach a language model: the record's own prompts with `was` (or, without it, the edit's answer), and the unrelated ones. */
+export function truthExamples({ edit, rephrasings, unrelated, was }: EditRecord): Example[] {
+  const answer = was ?? edit.answer;
+  const own = [edit, ...rephrasings].map(({ prompt }) => ({ prompt, answer }));
+  return [...own, ...unrelated];
+}
