@@ -1,25 +1,29 @@
 // The known name that a mistyped one most likely meant.
 // Knows nothing of flags or files.
 
+/** Letters that must be typed before the beginning of a name stands for it. */
+const shortestPrefix = 3;
+
 /**
- * The candidate nearest to `typed`, or undefined where none is near enough to be meant: more than a third of its
- * letters (and more than two) would have to change. Case, dashes and underscores do not count.
+ * The candidate nearest to `typed`: by the least changed letters, or else one that begins with it. `undefined` where
+ * none is near enough to be meant: more than two fifths of its letters would have to change. Case, dashes and
+ * underscores do not count.
  */
-export function nearest(typed: string, candidates: Iterable<string>): string | undefined {
+export function nearest(typed: string, candidates: readonly string[]): string | undefined {
   let best: string | undefined;
   let bestDistance = Number.POSITIVE_INFINITY;
   for (const candidate of candidates) {
     const distance = editDistance(bare(typed), bare(candidate));
-    if (distance < bestDistance && distance <= Math.max(2, candidate.length / 3) && distance < bare(candidate).length) {
+    if (distance < bestDistance && distance <= 0.4 * bare(candidate).length) {
       best = candidate;
       bestDistance = distance;
     }
   }
-  return best;
+  return best ?? candidates.find((name) => bare(typed).length >= shortestPrefix && bare(name).startsWith(bare(typed)));
 }
 
 /** `; did you mean X?`, or nothing where no candidate is near. */
-export function didYouMean(typed: string, candidates: Iterable<string>): string {
+export function didYouMean(typed: string, candidates: readonly string[]): string {
   const name = nearest(typed, candidates);
   return name === undefined ? '' : `; did you mean ${name}?`;
 }

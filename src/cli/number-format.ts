@@ -3,27 +3,31 @@
 
 /** Digits that are shown of a number that is not whole. */
 const significantDigits = 4;
+/** Beyond these, numbers that are not whole are shown with an exponent. */
+const smallestPlain = 1e-3;
+const largestPlain = 1e9;
 
 /** @example formatNumber(12345) // '12,345'; formatNumber(0.123456) // '0.1235'; formatNumber(0.00001) // '1.00e-5' */
 export function formatNumber(value: number): string {
   if (!Number.isFinite(value)) return String(value);
   if (Number.isInteger(value) && Math.abs(value) < 1e15) return grouped(value, 0);
   const size = Math.abs(value);
-  if (size < 1e-3 || size >= 1e9) return value.toExponential(2);
+  if (size < smallestPlain || size >= largestPlain) return value.toExponential(2);
   return grouped(value, decimalsFor(size));
 }
 
 /** A column of numbers: as many decimals as the largest needs, the same in every row unless the small ones would vanish. */
 export function formatNumbers(values: readonly number[]): string[] {
   const sizes = values.filter((value) => Number.isFinite(value) && value !== 0).map(Math.abs);
-  const decimals = decimalsFor(Math.max(...sizes));
-  const alike = sizes.every((size) => size >= 10 ** -decimals && size < 1e9);
+  const largest = Math.max(...sizes);
+  const decimals = decimalsFor(largest);
+  const alike = largest >= smallestPlain && sizes.every((size) => size >= 10 ** -decimals && size < largestPlain);
   if (values.every(Number.isInteger) || sizes.length === 0 || !alike) return values.map(formatNumber);
   return values.map((value) => (Number.isFinite(value) ? grouped(value, decimals) : String(value)));
 }
 
 function decimalsFor(size: number): number {
-  return Math.max(0, Math.min(significantDigits, significantDigits - 1 - Math.floor(Math.log10(size))));
+  return Math.max(0, significantDigits - 1 - Math.floor(Math.log10(size)));
 }
 
 function grouped(value: number, decimals: number): string {

@@ -4,7 +4,6 @@
 import type { z } from 'zod';
 import type { CommandEntry } from './command-entry.js';
 import { type Flag, flagsOf } from './flags.js';
-import { didYouMean } from './nearest.js';
 import type { Settings } from './settings.js';
 import { UsageError } from './usage-error.js';
 
@@ -41,7 +40,7 @@ function describeIssue(issue: z.core.$ZodIssue, options: Settings, flags: readon
   if (flag === undefined) return issue.message;
   const value = valueAt(options, issue.path);
   if (value === undefined) return `${flag.name} is required: ${flag.description}`;
-  return `${flag.name} must ${requirement(issue, flag)}, got ${show(value)}${suggestion(issue, value)}`;
+  return `${flag.name} must ${requirement(issue, flag)}, got ${show(value)}`;
 }
 
 /** What must hold, to stand after "must". */
@@ -68,10 +67,6 @@ const typeNames: Readonly<Record<string, string>> = {
   boolean: 'true or false',
   array: 'a list',
 };
-
-function suggestion(issue: z.core.$ZodIssue, value: unknown): string {
-  return issue.code === 'invalid_value' ? didYouMean(String(value), issue.values.map(String)) : '';
-}
 
 function valueAt(options: unknown, path: readonly PropertyKey[]): unknown {
   return path.reduce<unknown>((value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key], options);

@@ -5,8 +5,8 @@ import { formatDuration, formatNumber, formatRate } from './number-format.js';
 import type { StageReading } from './stage-meter.js';
 import { clip, textWidth } from './text-width.js';
 
-const shortestBar = 10;
-const longestBar = 30;
+/** The bar's share of the line, the same while a stage runs, so that nothing jumps when numbers grow. */
+const barShare = 1 / 6;
 const gap = '  ';
 
 /**
@@ -14,20 +14,16 @@ const gap = '  ';
  * left out from the end, then the bar.
  */
 export function runningLine(reading: StageReading, columns: number): string {
-  const counts = [`${countOf(reading)}`, ...speedOf(reading)].join(gap);
-  const label = reading.stage;
-  const hasBar = reading.total !== undefined;
-  let free = columns - textWidth(label + gap + counts);
-  const barNeeds = hasBar ? shortestBar + gap.length : 0;
-  const values: string[] = [];
-  for (const value of valuesOf(reading)) {
-    if (free - barNeeds < textWidth(gap + value)) break;
-    free -= textWidth(gap + value);
-    values.push(value);
-  }
-  const bar = hasBar && free >= barNeeds ? [drawBar(reading, Math.min(longestBar, free - gap.length))] : [];
-  return clip([label, ...bar, counts, ...values].join(gap), columns);
+  const counts = [countOf(reading), ...speedOf(reading)];
+  const bar = reading.total === undefined ? [] : [drawBar(reading, Math.floor(columns * barShare))];
+  const withBar = [reading.stage, ...bar, ...counts];
+  if (lineWidth(withBar) > columns) return clip([reading.stage, ...counts].join(gap), columns);
+  const values = valuesOf(reading);
+  while (lineWidth([...withBar, ...values]) > columns) values.pop();
+  return [...withBar, ...values].join(gap);
 }
+
+const lineWidth = (parts: readonly string[]) => textWidth(parts.join(gap));
 
 /** What is left of a stage when it is over, or a plain report on the way. */
 export function plainLine(reading: StageReading, state: 'running' | 'over'): string {

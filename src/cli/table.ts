@@ -3,7 +3,7 @@
 
 import type { CommandEvent } from '../commands/events.js';
 import { formatNumbers } from './number-format.js';
-import { clip, oneLine, pad, textWidth } from './text-width.js';
+import { align, clip, oneLine, textWidth } from './text-width.js';
 
 export type TableEvent = Extract<CommandEvent, { kind: 'table' }>;
 
@@ -32,7 +32,7 @@ export function tableLines(table: TableEvent, columns: number | undefined): stri
   );
   const fitted = columns === undefined ? wanted : shrink(wanted, columns);
   return ['', ...table.rows].map((_, line) => {
-    const cells = fitted.map(({ side, cells, width }) => pad(clip(cells[line]!, width), width, side));
+    const cells = fitted.map(({ side, cells, width }) => align(clip(cells[line]!, width), width, side));
     const text = cells.join(gap).trimEnd();
     return columns === undefined ? text : clip(text, columns);
   });

@@ -31,10 +31,10 @@ export function clip(text: string, columns: number): string {
   return columns > 0 ? `${kept}…` : '';
 }
 
-/** Fills up to `columns` columns, on the left for numbers. */
-export function pad(text: string, columns: number, side: 'left' | 'right'): string {
+/** Fills up to `columns` columns, so that the text stands at that side. */
+export function align(text: string, columns: number, side: 'left' | 'right'): string {
   const space = ' '.repeat(Math.max(0, columns - textWidth(text)));
-  return side === 'left' ? space + text : text + space;
+  return side === 'left' ? text + space : space + text;
 }
 
 /** One line: control characters as JSON would escape them, so that generated text cannot steer the terminal. */
