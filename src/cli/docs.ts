@@ -56,7 +56,10 @@ ${entry.examples.map(({ line, meaning }) => `${capital(meaning)}:\n\n    malmen 
 
 function flagRow(flag: Flag): string[] {
   const value = flag.default === undefined ? '' : `\`${showDefault(flag)}\``;
-  const choices = flag.choices.length === 0 ? '' : `: ${flag.choices.map((choice) => `\`${choice}\``).join(', ')}`;
+  const choices =
+    !flag.positional || flag.choices.length === 0
+      ? ''
+      : `: ${flag.choices.map((choice) => `\`${choice}\``).join(', ')}`;
   return [`\`${flagTerm(flag)}\``, flag.required ? '**required**' : value, `${flag.description}${choices}`];
 }
 

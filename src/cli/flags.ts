@@ -3,7 +3,7 @@
 
 import { z } from 'zod';
 
-export type FlagKind = 'switch' | 'integer' | 'number' | 'text' | 'choice' | 'list';
+type FlagKind = 'switch' | 'integer' | 'number' | 'text' | 'choice' | 'list';
 
 /** One option of a command as the command line shows it. */
 export interface Flag {
@@ -51,7 +51,7 @@ function kindOf(key: string, property: Property): FlagKind {
 }
 
 /** @example kebabCase('maxGradientNorm') // 'max-gradient-norm' */
-export function kebabCase(key: string): string {
+function kebabCase(key: string): string {
   return key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 

@@ -18,7 +18,7 @@ export interface Invocation {
 }
 
 /** Flags that every command has. */
-export interface GeneralOptions {
+interface GeneralOptions {
   /** The result as one JSON object on stdout. */
   readonly json?: boolean;
   /** Neither progress nor notes. */

@@ -11,7 +11,7 @@ import { promisify } from 'node:util';
 import { afterAll, describe, expect, test } from 'vitest';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const fake = join('test', 'cli', 'fake-program.ts');
+const fake = fileURLToPath(new URL('./fake-program.ts', import.meta.url));
 const env = { PATH: process.env.PATH, HOME: process.env.HOME, TERM: 'xterm-256color', LANG: 'C.UTF-8' };
 
 function program(file: string, ...argv: string[]) {
@@ -58,7 +58,7 @@ test('SIGINT stops after the step, a second one at once', async () => {
 });
 
 test('a reader that goes away ends the program quietly', () => {
-  const script = `"$NODE" --import tsx ${fake} flood | head -n 1; echo "\${PIPESTATUS[0]}"`;
+  const script = `"$NODE" --import tsx "${fake}" flood | head -n 1; echo "\${PIPESTATUS[0]}"`;
   const { stdout, stderr } = spawnSync('bash', ['-c', script], {
     cwd: root,
     env: { ...env, NODE: process.execPath },
@@ -101,7 +101,7 @@ describe.skipIf(!hasTmux)('on a real terminal', () => {
   }
 
   async function start(session: string, columns: number, ...argv: string[]): Promise<void> {
-    const command = `"${process.execPath}" --import tsx ${fake} ${argv.join(' ')}; echo "exit $?"; sleep 60`;
+    const command = `"${process.execPath}" --import tsx "${fake}" ${argv.join(' ')}; echo "exit $?"; sleep 60`;
     await tmux(
       '-f',
       '/dev/null',
