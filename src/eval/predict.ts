@@ -1,0 +1,47 @@
+// What a model says at the answer tokens of many examples, teacher forced, under one or more sets of weights: the frozen part
+// of each batch runs once for all of them.
+
+import { splitIntoBatches } from '../data/batch.js';
+import type { TokenPair } from '../data/tuple.js';
+import type { EditableModel, LayerTensors } from '../engine/editable-model.js';
+import type { AnswerPrediction } from './metrics.js';
+
+export interface PredictOptions {
+  /** Prompts per pass. */
+  readonly batch: number;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+/** For each pair, its prediction under each of `weights`. */
+export async function predictPairs(
+  model: EditableModel,
+  weights: readonly LayerTensors[],
+  pairs: readonly TokenPair[],
+  { batch: batchSize, signal, onProgress }: PredictOptions,
+): Promise<AnswerPrediction[][]> {
+  const found: AnswerPrediction[][] = pairs.map(() => []);
+  let done = 0;
+  for (const { batch, indices } of splitIntoBatches(pairs, { batchSize, maxTokens: 16_384, sortByLength: true })) {
+    signal?.throwIfAborted();
+    const frozen = await model.freeze(batch);
+    for (const set of weights) {
+      const { predicted, nll } = await model.predict(frozen, set);
+      let row = 0;
+      for (const index of indices) {
+        const { answer } = pairs[index]!;
+        const end = row + answer.length;
+        found[index]!.push({
+          predicted: Array.from(predicted.subarray(row, end), Number),
+          answer,
+          nll: [...nll.subarray(row, end)],
+        });
+        row = end;
+      }
+    }
+    model.releaseFrozen(frozen);
+    done += indices.length;
+    onProgress?.(done, pairs.length);
+  }
+  return found;
+}
