@@ -153,13 +153,15 @@ describe.each(Object.entries(transports))('%s', (_, inThread) => {
       const second = await run(2);
       runtime.release(first);
       const third = await run(3);
+      const fourth = await run(4);
       const ends = async (resident: Resident) => {
         const { data } = await runtime.download<TensorOf<'f32'>>(resident);
         return [data[0], data[count - 1]];
       };
       expect(await ends(second)).toEqual([3, 3]);
       expect(await ends(third)).toEqual([4, 4]);
-      runtime.release(second, third);
+      expect(await ends(fourth)).toEqual([5, 5]);
+      runtime.release(second, third, fourth);
     });
 
     test('cannot be used after their release', async () => {

@@ -171,6 +171,21 @@ test('random expressions with shared subexpressions', async () => {
   );
 });
 
+describe('parts of a split', () => {
+  const x = b.parameter('x', [2, 6]);
+  const part = (index: number) => b.split(x, 1, 3)[index]!;
+  const uses: Record<string, Value> = {
+    'all of them, in another order': b.mul(b.mul(part(2), part(0)), part(1)),
+    'one of them as often as there are parts': b.add(b.add(b.exp(part(1)), b.tanh(part(1))), part(1)),
+    'all of them twice': b.mul(b.mul(part(0), part(1)), b.mul(part(2), b.mul(part(0), b.mul(part(1), part(2))))),
+    'all of them beside the whole': b.add(b.mul(b.mul(part(0), part(1)), part(2)), b.reduceSum(b.exp(x))),
+  };
+
+  test.each(Object.entries(uses))('%s', async (_, value) => {
+    await expectGradients(weigh(value, { '@x': normalTensor(new Random(3), [2, 6]) }), [x]);
+  });
+});
+
 test('seeds of several values add up', () => {
   const x = b.input('x', [2]);
   const seeds = [

@@ -93,7 +93,7 @@ describe('what crosses', () => {
   });
 
   test('a mask is frozen, not built in every live run', () => {
-    const scores = b.add(b.gemm(hidden(), second), b.reduceSum(b.causalMask('n')));
+    const scores = b.add(b.gemm(b.gemm(hidden(), second), x, { transposeB: true }), b.causalMask('n')); // [n, n]
     const { frozen, live } = partition({ scores }, byName(['@second']));
     expect(opsOf(frozen)).toContain('causalMask');
     expect(opsOf(live)).not.toContain('causalMask');
