@@ -50,7 +50,9 @@ export const parameterInput = (name: string): Name => `@${name}`;
 /** Name of an output inside the emitted graph: an output may be called like an input. */
 export const outputName = (name: string): Name => `=${name}`;
 
+/** @throws TypeError for a program without outputs, which the runtime cannot open. */
 export function emitProgram(program: Program, source: WeightSource): EmittedProgram {
+  if (program.outputs.size === 0) throw new TypeError('a program without outputs computes nothing: do not compile it');
   const writer = new Writer(source);
   for (const value of program.order) writer.write(value);
   for (const [name, value] of program.outputs) writer.output(name, value);

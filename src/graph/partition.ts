@@ -6,9 +6,12 @@ import type { Value } from './ops.js';
 import { type InputValue, makeProgram, type ParameterValue, type Program, withInputs } from './program.js';
 
 export interface Partition {
-  /** Computes the crossing values (outputs `cross.0`, `cross.1`, ...) from inputs and frozen weights. */
+  /**
+   * Computes the crossing values (outputs `cross.0`, `cross.1`, ...) from inputs and frozen weights. Without outputs, and not
+   * to be compiled, when nothing crosses.
+   */
   readonly frozen: Program;
-  /** Computes the wanted outputs from the crossing values (as inputs of the same names), inputs and edited weights. */
+  /** Computes the wanted outputs from the crossing values (as inputs of the same names), inputs and weights. */
   readonly live: Program;
 }
 

@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from 'vitest';
 import * as b from '../../src/graph/build.js';
+import { emitProgram } from '../../src/graph/emit.js';
 import type { Value } from '../../src/graph/ops.js';
 import { printProgram } from '../../src/graph/print.js';
 import { makeProgram, topologicalOrder } from '../../src/graph/program.js';
@@ -54,6 +55,10 @@ describe('makeProgram', () => {
     const value = b.add(b.parameter('w', [3]), b.reduceSum(b.parameter('w', [2])));
     expect(() => makeProgram({ value })).toThrow("parameter 'w' must have one type, got f32[3] and f32[2]");
   });
+});
+
+test('a program without outputs is not emitted', () => {
+  expect(() => emitProgram(makeProgram({}), () => 'fed')).toThrow('a program without outputs computes nothing');
 });
 
 describe('trivial identities are not built', () => {
