@@ -14,7 +14,7 @@ export interface Tensor64 {
 /** By name; parameters as `@name`, as the runtime wants them. */
 export type Feeds64 = Readonly<Record<string, Tensor64>>;
 
-export type Index = readonly number[];
+type Index = readonly number[];
 type Element = (index: Index) => number;
 type Rule<K extends OpName> = (
   inputs: readonly Tensor64[],
@@ -79,7 +79,7 @@ function expectShape(feed: Tensor64, shape: readonly number[], name: string): Te
 }
 
 /** Every multi-index of a shape, last axis fastest. */
-export function* indices(shape: readonly number[]): Generator<number[]> {
+function* indices(shape: readonly number[]): Generator<number[]> {
   const count = countOf(shape);
   for (let flat = 0; flat < count; flat++) {
     const index: number[] = [];
@@ -92,7 +92,7 @@ export function* indices(shape: readonly number[]): Generator<number[]> {
   }
 }
 
-export function build(shape: readonly number[], element: Element): Tensor64 {
+function build(shape: readonly number[], element: Element): Tensor64 {
   const data = new Float64Array(countOf(shape));
   let flat = 0;
   for (const index of indices(shape)) data[flat++] = element(index);
@@ -137,7 +137,7 @@ const sigmoid = (x: number) => 1 / (1 + Math.exp(-x));
 const density = (x: number) => Math.exp(-(x * x) / 2) / Math.sqrt(2 * Math.PI);
 
 /** Phi(x) = 1/2 + phi(x) (x + x^3/3 + x^5/(3 5) + x^7/(3 5 7) + ...), all of one sign: Marsaglia 2004. */
-export function normalDistribution(x: number): number {
+function normalDistribution(x: number): number {
   if (Math.abs(x) > 9) return x > 0 ? 1 : 0;
   let term = x;
   let series = x;

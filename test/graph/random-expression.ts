@@ -58,7 +58,7 @@ const steps: readonly Step[] = [
   attention,
 ];
 
-export interface RandomExpression {
+interface RandomExpression {
   /** All values in the order they were built; later ones use earlier ones, some of them twice. */
   readonly values: readonly Value[];
   /** The parameters that may occur. */

@@ -6,7 +6,7 @@ import { Random } from '../../src/util/random.js';
 import type { Feeds64, Tensor64 } from './interpreter.js';
 import { indexTensor, normalTensor } from './tensor64.js';
 
-export const sizes = { batch: 2, tokens: 3, answers: 2, width: 4, heads: 2, inner: 6, vocabulary: 5 } as const;
+const sizes = { batch: 2, tokens: 3, answers: 2, width: 4, heads: 2, inner: 6, vocabulary: 5 } as const;
 const { width, heads, inner, vocabulary } = sizes;
 const headSize = width / heads;
 
@@ -28,7 +28,7 @@ const shapes: Readonly<Record<string, readonly number[]>> = {
   'norm3.bias': [width],
 };
 
-export interface SmallTransformer {
+interface SmallTransformer {
   /** By name; differentiate by these very values. */
   readonly parameters: ReadonlyMap<string, Value>;
   readonly parameter: (name: string) => Value;
