@@ -125,7 +125,7 @@ function partSize(op: OpName, inputs: readonly Value[], dim: Dim | undefined, pa
   return dim / parts;
 }
 
-export const shapeRules: { readonly [K in OpName]: ShapeRule<K> } = {
+const shapeRules: { readonly [K in OpName]: ShapeRule<K> } = {
   input: (_, { shape, dtype }) => ({ shape, dtype }),
   parameter: (_, { shape }) => f32(shape),
   constant: () => f32([]),
