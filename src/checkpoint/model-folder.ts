@@ -14,38 +14,35 @@ export interface ModelFolder {
   readonly files: ReadonlyMap<string, SafetensorsFile>;
 }
 
-const singleFile = 'model.safetensors';
+export const singleFile = 'model.safetensors';
 export const indexFile = 'model.safetensors.index.json';
 
-/** @throws MalmenError that names the missing, unreadable or contradictory file. */
+/**
+ * Reads the configuration and all headers; no weight. Of `model.safetensors` and an index of shards the former counts.
+ * @throws MalmenError that names the missing, unreadable or contradictory file or tensor
+ */
 export async function openModelFolder(folder: string): Promise<ModelFolder> {
   const dir = resolve(folder);
-  if (!(await exists(dir)))
-    throw new MalmenError('not-found', `${dir}: no such folder; a Hugging Face model folder was expected`);
-  const config = await readConfig(dir);
-  const files = new Map<string, SafetensorsFile>();
-  for (const name of await weightFiles(dir)) files.set(name, await readSafetensorsHeader(join(dir, name)));
-  const tensors = new Map<string, TensorEntry>();
-  for (const [file, { tensors: own }] of files) {
-    for (const [name, entry] of own) {
-      if (tensors.has(name))
-        throw new MalmenError('bad-input', `${join(dir, file)}: tensor '${name}' is also in another shard`);
-      tensors.set(name, entry);
-    }
+  const info = await statOf(dir);
+  if (!info) throw new MalmenError('not-found', `${dir}: no such folder; a Hugging Face model folder was expected`);
+  if (!info.isDirectory()) {
+    throw new MalmenError('bad-input', `${dir}: is a file; give the Hugging Face model folder that it lies in`);
   }
-  return { dir, config, tensors, files };
+  const config = await readConfig(dir);
+  const files = (await statOf(join(dir, singleFile)))
+    ? new Map([[singleFile, await readSafetensorsHeader(join(dir, singleFile))]])
+    : await readShards(dir);
+  return { dir, config, tensors: mergeTensors(dir, files), files };
 }
 
 async function readConfig(dir: string): Promise<Record<string, unknown>> {
   const path = join(dir, 'config.json');
   const config = await readJson(path);
-  if (typeof config.model_type !== 'string') {
-    throw new MalmenError(
-      'bad-input',
-      `${path}: model_type is missing; expected the name of an architecture such as "gpt2"`,
-    );
-  }
-  return config;
+  if (typeof config.model_type === 'string' && config.model_type !== '') return config;
+  throw new MalmenError(
+    'bad-input',
+    `${path}: model_type is missing; expected the name of an architecture such as "gpt2"`,
+  );
 }
 
 /** A JSON object from a file. @throws MalmenError that names it. */
@@ -62,29 +59,75 @@ export async function readJson(path: string): Promise<Record<string, unknown>> {
   throw new MalmenError('bad-input', `${path}: expected a JSON object`);
 }
 
-async function weightFiles(dir: string): Promise<string[]> {
-  if (await exists(join(dir, singleFile))) return [singleFile];
+async function readShards(dir: string): Promise<Map<string, SafetensorsFile>> {
   const index = join(dir, indexFile);
-  if (!(await exists(index))) {
+  if (!(await statOf(index))) {
     throw new MalmenError(
       'not-found',
-      `${dir}: found neither ${singleFile} nor ${indexFile}; the model's weights are missing`,
+      `${dir}: found neither ${singleFile} nor ${indexFile}; the model's weights are missing or in another format`,
     );
   }
-  const map = (await readJson(index)).weight_map;
-  if (typeof map !== 'object' || map === null) throw new MalmenError('bad-input', `${index}: weight_map is missing`);
-  const names = [...new Set(Object.values(map).map(String))].sort();
-  for (const name of names) {
-    if (name !== basename(name))
-      throw new MalmenError('bad-input', `${index}: names '${name}', a file outside the model's folder`);
-    if (!(await exists(join(dir, name))))
-      throw new MalmenError('not-found', `${index}: names shard '${name}', which is not in the folder`);
+  const shardOf = await readWeightMap(index);
+  const files = new Map<string, SafetensorsFile>();
+  for (const shard of [...new Set(shardOf.values())].sort()) files.set(shard, await readShard(dir, shard));
+  for (const [name, shard] of shardOf) {
+    if (files.get(shard)!.tensors.has(name)) continue;
+    throw new MalmenError('mismatch', `${index}: shard '${shard}' should hold tensor '${name}', but does not`);
   }
-  return names;
+  return files;
 }
 
-const exists = (path: string) =>
-  stat(path).then(
-    () => true,
-    () => false,
+/** The shard of every tensor, as the index has it. */
+async function readWeightMap(index: string): Promise<Map<string, string>> {
+  const map = (await readJson(index)).weight_map;
+  if (typeof map !== 'object' || map === null || Array.isArray(map) || Object.keys(map).length === 0) {
+    throw new MalmenError(
+      'bad-input',
+      `${index}: weight_map is missing or empty; expected a file name for every tensor`,
+    );
+  }
+  const entries: (readonly [string, string])[] = Object.entries(map).map(([name, shard]) => [
+    name,
+    fileInside(shard, `${index}: weight_map of '${name}'`),
+  ]);
+  return new Map(entries);
+}
+
+/** A checkpoint may come from anywhere: its index must not make this program read files elsewhere. */
+function fileInside(shard: unknown, where: string): string {
+  if (typeof shard !== 'string')
+    throw new MalmenError('bad-input', `${where}: ${JSON.stringify(shard)} is no file name`);
+  if (shard !== basename(shard) || ['', '.', '..'].includes(shard)) {
+    throw new MalmenError('bad-input', `${where}: '${shard}' is not the name of a file inside the model's folder`);
+  }
+  return shard;
+}
+
+async function readShard(dir: string, shard: string): Promise<SafetensorsFile> {
+  if (await statOf(join(dir, shard))) return readSafetensorsHeader(join(dir, shard));
+  throw new MalmenError(
+    'not-found',
+    `${join(dir, indexFile)}: names shard '${shard}', which is not in the folder; the download is incomplete`,
   );
+}
+
+function mergeTensors(dir: string, files: ReadonlyMap<string, SafetensorsFile>): Map<string, TensorEntry> {
+  const merged = new Map<string, TensorEntry>();
+  for (const [file, { tensors }] of files) {
+    for (const [name, entry] of tensors) {
+      if (merged.has(name)) {
+        throw new MalmenError('bad-input', `${join(dir, file)}: tensor '${name}' is also in another shard`);
+      }
+      merged.set(name, entry);
+    }
+  }
+  return merged;
+}
+
+/** `undefined` when there is nothing at `path`. */
+async function statOf(path: string) {
+  return stat(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw fileError(error, path, 'reading');
+  });
+}

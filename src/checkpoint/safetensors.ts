@@ -1,6 +1,7 @@
-// The safetensors format: 8 bytes header length, a JSON header, raw little-endian row-major data. Positioned reads, streamed
-// and atomic writes. Knows no model.
+// Safetensors files: tensors read at their positions, files written as a stream and whole or not at all.
+// Knows no model.
 
+import { constants } from 'node:fs';
 import { type FileHandle, open, realpath } from 'node:fs/promises';
 import { fileError, MalmenError } from '../errors.js';
 import {
@@ -14,6 +15,7 @@ import {
   type Tensor,
 } from '../tensor.js';
 import { writeAtomic } from '../util/atomic-file.js';
+import { formatHeader, parseHeader } from './safetensors-header.js';
 
 export interface TensorEntry {
   readonly name: string;
@@ -27,139 +29,86 @@ export interface TensorEntry {
 }
 
 export interface SafetensorsFile {
+  /** Absolute, symbolic links resolved. */
   readonly path: string;
   readonly metadata: Readonly<Record<string, string>>;
+  /** By name, in the order of their data. */
   readonly tensors: ReadonlyMap<string, TensorEntry>;
 }
 
 /** The format's own limit. */
 const maxHeaderBytes = 100_000_000;
 
-const fileDtypes: Readonly<Record<string, StorageDType>> = {
-  F64: 'f64',
-  F32: 'f32',
-  F16: 'f16',
-  BF16: 'bf16',
-  I64: 'i64',
-  I32: 'i32',
-  I16: 'i16',
-  I8: 'i8',
-  U8: 'u8',
-  BOOL: 'bool',
-};
-
-const dtypeNames = new Map(Object.entries(fileDtypes).map(([name, dtype]) => [dtype, name]));
+/** Pieces in which data is copied and scanned: large enough to be fast, a few milliseconds of work each. */
+const pieceBytes = 4 * 2 ** 20;
 
 /** Reads and checks a header: every tensor's range lies in the file, fits its shape and dtype, and overlaps no other. */
 export async function readSafetensorsHeader(file: string): Promise<SafetensorsFile> {
+  const path = await realpath(file).catch((error) => {
+    throw fileError(error, file, 'reading');
+  });
+  return withFile(path, async (handle) => {
+    const size = await regularFileSize(handle, file);
+    const headerBytes = await readHeaderLength(handle, file, size);
+    const json = new Uint8Array(headerBytes);
+    await readFully(handle, json, { path, position: 8 });
+    const dataStart = 8 + headerBytes;
+    const { metadata, entries } = parseHeader(json, { file, dataBytes: size - dataStart });
+    const located = entries.map(({ name, dtype, shape, start, end }) => {
+      return [name, { name, dtype, shape, path, offset: dataStart + start, bytes: end - start }] as const;
+    });
+    return { path, metadata, tensors: new Map(located) };
+  });
+}
+
+async function regularFileSize(handle: FileHandle, file: string): Promise<number> {
+  const info = await handle.stat();
+  if (!info.isFile()) throw new MalmenError('bad-input', `${file}: a safetensors file was expected, this is no file`);
+  return info.size;
+}
+
+async function readHeaderLength(handle: FileHandle, file: string, size: number): Promise<number> {
+  const fail = (problem: string) => new MalmenError('bad-input', `${file}: ${problem}`);
+  if (size < 8) throw fail(`${size} bytes are too few for a header; the file is truncated or not safetensors`);
+  const length = new DataView(new ArrayBuffer(8));
+  await readFully(handle, new Uint8Array(length.buffer), { path: file, position: 0 });
+  const headerBytes = Number(length.getBigUint64(0, true));
+  if (headerBytes > maxHeaderBytes) {
+    throw fail(`a header of ${headerBytes} bytes is over the limit of ${maxHeaderBytes}; not a safetensors file?`);
+  }
+  if (8 + headerBytes > size) {
+    throw fail(`the header should have ${headerBytes} bytes, ${size - 8} follow; the file is truncated`);
+  }
+  return headerBytes;
+}
+
+/** Opens, uses and closes a file; failures name it. */
+async function withFile<T>(path: string, use: (handle: FileHandle) => Promise<T>): Promise<T> {
   try {
-    const path = await realpath(file);
-    const handle = await open(path);
+    // Without the flag a pipe in a file's place would block for ever.
+    const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
-      return await parseFile(handle, path, file);
+      return await use(handle);
     } finally {
       await handle.close();
     }
   } catch (error) {
-    throw fileError(error, file, 'reading');
+    throw fileError(error, path, 'reading');
   }
-}
-
-async function parseFile(handle: FileHandle, path: string, file: string): Promise<SafetensorsFile> {
-  const { size } = await handle.stat();
-  if (size < 8) throw broken(file, `${size} bytes are too few for a header; the file is truncated or not safetensors`);
-  const headerBytes = Number((await readBytes(handle, 0, 8)).readBigUInt64LE());
-  if (headerBytes > maxHeaderBytes)
-    throw broken(file, `a header of ${headerBytes} bytes is over the limit; not a safetensors file?`);
-  const dataStart = 8 + headerBytes;
-  if (dataStart > size)
-    throw broken(file, `the header claims ${headerBytes} bytes, the file has ${size}; it is truncated`);
-  const header = parseHeader((await readBytes(handle, 8, headerBytes)).toString('utf8'), file);
-  const tensors = new Map<string, TensorEntry>();
-  for (const [name, value] of Object.entries(header)) {
-    if (name !== '__metadata__')
-      tensors.set(name, parseEntry(name, value, { path, file, dataStart, dataBytes: size - dataStart }));
-  }
-  checkCoverage([...tensors.values()], { file, dataStart, size });
-  return { path, metadata: (header.__metadata__ ?? {}) as Record<string, string>, tensors };
-}
-
-async function readBytes(handle: FileHandle, position: number, length: number): Promise<Buffer> {
-  const buffer = Buffer.alloc(length);
-  await readFully(handle, buffer, position);
-  return buffer;
 }
 
 /** One read may return less than asked for (above 2 GiB it must). */
-async function readFully(handle: FileHandle, target: Uint8Array, position: number): Promise<void> {
+async function readFully(
+  handle: FileHandle,
+  target: Uint8Array,
+  { path, position }: { readonly path: string; readonly position: number },
+): Promise<void> {
   const step = 2 ** 30;
   for (let done = 0; done < target.byteLength; ) {
     const { bytesRead } = await handle.read(target, done, Math.min(step, target.byteLength - done), position + done);
-    if (bytesRead === 0)
-      throw new MalmenError('bad-input', 'the file ended before its last tensor; it changed while it was read');
+    if (bytesRead === 0) throw new MalmenError('bad-input', `${path}: ended early; the file changed while it was read`);
     done += bytesRead;
   }
-}
-
-function parseHeader(text: string, file: string): Record<string, unknown> {
-  let header: unknown;
-  try {
-    header = JSON.parse(text);
-  } catch (error) {
-    throw broken(file, `the header is not JSON (${(error as Error).message}); not a safetensors file?`);
-  }
-  if (typeof header !== 'object' || header === null || Array.isArray(header))
-    throw broken(file, 'the header is not a JSON object');
-  return header as Record<string, unknown>;
-}
-
-interface DataArea {
-  readonly path: string;
-  readonly file: string;
-  readonly dataStart: number;
-  readonly dataBytes: number;
-}
-
-const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
-
-function parseEntry(name: string, value: unknown, { path, file, dataStart, dataBytes }: DataArea): TensorEntry {
-  const fail = (problem: string) => broken(file, `tensor '${name}': ${problem}`);
-  const { dtype, shape, data_offsets: range } = (value ?? {}) as Record<string, unknown>;
-  const storage = typeof dtype === 'string' ? fileDtypes[dtype] : undefined;
-  if (!storage) throw fail(`dtype ${JSON.stringify(dtype)} is not one of ${Object.keys(fileDtypes).join(', ')}`);
-  if (!Array.isArray(shape) || !shape.every(isSize))
-    throw fail(`shape ${JSON.stringify(shape)} is not a list of sizes`);
-  if (!Array.isArray(range) || range.length !== 2 || !range.every(isSize)) {
-    throw fail(`data_offsets ${JSON.stringify(range)} are not two positions`);
-  }
-  const [start, end] = range as [number, number];
-  if (end < start || end > dataBytes)
-    throw fail(
-      `bytes ${start} to ${end} lie outside the ${dataBytes} data bytes of the file; it is truncated or damaged`,
-    );
-  const expected = elementCount(shape) * storageBytes[storage];
-  if (end - start !== expected)
-    throw fail(`${dtype} of shape [${shape}] needs ${expected} bytes, its range has ${end - start}`);
-  return { name, dtype: storage, shape, path, offset: dataStart + start, bytes: end - start };
-}
-
-function checkCoverage(
-  entries: readonly TensorEntry[],
-  { file, dataStart, size }: { file: string; dataStart: number; size: number },
-): void {
-  let position = dataStart;
-  let previous = 'the header';
-  for (const { name, offset, bytes } of entries.toSorted((a, b) => a.offset - b.offset || a.bytes - b.bytes)) {
-    if (offset < position) throw broken(file, `tensors '${previous}' and '${name}' overlap`);
-    if (offset > position) throw broken(file, `${offset - position} bytes before tensor '${name}' belong to no tensor`);
-    position = offset + bytes;
-    previous = name;
-  }
-  if (position !== size) throw broken(file, `${size - position} bytes after the last tensor belong to no tensor`);
-}
-
-function broken(file: string, problem: string): MalmenError {
-  return new MalmenError('bad-input', `${file}: ${problem}`);
 }
 
 /** One tensor: floats of any width as float32, int64 as it is. @throws MalmenError for other integers. */
@@ -170,7 +119,7 @@ export async function readTensor(entry: TensorEntry): Promise<Tensor> {
     case 'f32':
       return { dtype: 'f32', shape, data: new Float32Array(raw) };
     case 'f64':
-      return { dtype: 'f32', shape, data: Float32Array.from(new Float64Array(raw)) };
+      return { dtype: 'f32', shape, data: new Float32Array(new Float64Array(raw)) };
     case 'f16':
       return { dtype: 'f32', shape, data: f16ToF32(new Uint16Array(raw)) };
     case 'bf16':
@@ -185,6 +134,20 @@ export async function readTensor(entry: TensorEntry): Promise<Tensor> {
   }
 }
 
+/** Several tensors of a file, one after the other. @throws MalmenError `not-found` for a name that the file lacks. */
+export async function readTensors(
+  { path, tensors }: Pick<SafetensorsFile, 'path' | 'tensors'>,
+  names: Iterable<string>,
+): Promise<Map<string, Tensor>> {
+  const read = new Map<string, Tensor>();
+  for (const name of names) {
+    const entry = tensors.get(name);
+    if (!entry) throw new MalmenError('not-found', `${path}: no tensor '${name}'`);
+    read.set(name, await readTensor(entry));
+  }
+  return read;
+}
+
 /** A tensor of doubles without rounding. */
 export async function readFloat64(entry: TensorEntry): Promise<Float64Array> {
   if (entry.dtype !== 'f64')
@@ -194,27 +157,20 @@ export async function readFloat64(entry: TensorEntry): Promise<Float64Array> {
 
 async function readRaw({ path, offset, bytes }: TensorEntry): Promise<ArrayBuffer> {
   const raw = new ArrayBuffer(bytes);
-  const handle = await open(path).catch((error) => {
-    throw fileError(error, path, 'reading');
-  });
-  try {
-    await readFully(handle, new Uint8Array(raw), offset);
-  } finally {
-    await handle.close();
-  }
+  await withFile(path, (handle) => readFully(handle, new Uint8Array(raw), { path, position: offset }));
   return raw;
 }
 
-/** A tensor's bytes as stored, in pieces of a few megabytes. */
+/** A tensor's bytes as stored, in pieces that start at a multiple of 8. A piece is valid until the next is asked for. */
 export async function* tensorBytes({ path, offset, bytes }: TensorEntry): AsyncGenerator<Uint8Array> {
-  const step = 8 * 2 ** 20;
+  const buffer = new Uint8Array(Math.min(pieceBytes, bytes));
   const handle = await open(path).catch((error) => {
     throw fileError(error, path, 'reading');
   });
   try {
-    for (let done = 0; done < bytes; done += step) {
-      const piece = new Uint8Array(Math.min(step, bytes - done));
-      await readFully(handle, piece, offset + done);
+    for (let done = 0; done < bytes; done += pieceBytes) {
+      const piece = buffer.subarray(0, bytes - done);
+      await readFully(handle, piece, { path, position: offset + done });
       yield piece;
     }
   } finally {
@@ -230,37 +186,31 @@ export interface TensorSource {
   readonly bytes: () => AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
 }
 
-/** Writes a file in the given order of tensors, whole or not at all. */
+/**
+ * Writes a file in the given order of tensors, whole or not at all.
+ * @throws MalmenError that names the file; RangeError when a source repeats a name or gives other bytes than its shape needs
+ */
 export async function writeSafetensors(
   path: string,
   tensors: readonly TensorSource[],
   metadata: Readonly<Record<string, string>> = {},
 ): Promise<void> {
-  const header = headerText(tensors, metadata);
+  const header = formatHeader(tensors, metadata);
   await writeAtomic(path, async (file) => {
-    const length = Buffer.alloc(8);
-    length.writeBigUInt64LE(BigInt(header.byteLength));
-    await file.writeFile(Buffer.concat([length, header]));
-    for (const tensor of tensors) {
-      for await (const piece of tensor.bytes()) await file.writeFile(piece);
-    }
+    await file.writeFile(header);
+    for (const tensor of tensors) await writeData(file, tensor);
   });
 }
 
-/** Padded with spaces so that the data starts at a multiple of 8. */
-function headerText(tensors: readonly TensorSource[], metadata: Readonly<Record<string, string>>): Buffer {
-  let position = 0;
-  const entries = tensors.map(({ name, dtype, shape }) => {
-    const start = position;
-    position += elementCount(shape) * storageBytes[dtype];
-    return [name, { dtype: dtypeNames.get(dtype), shape, data_offsets: [start, position] }] as const;
-  });
-  const json =
-    Object.keys(metadata).length > 0
-      ? { __metadata__: metadata, ...Object.fromEntries(entries) }
-      : Object.fromEntries(entries);
-  const text = Buffer.from(JSON.stringify(json));
-  return Buffer.concat([text, Buffer.alloc((8 - (text.byteLength % 8)) % 8, ' ')]);
+async function writeData(file: FileHandle, { name, dtype, shape, bytes }: TensorSource): Promise<void> {
+  const expected = elementCount(shape) * storageBytes[dtype];
+  let written = 0;
+  for await (const piece of bytes()) {
+    await file.writeFile(piece);
+    written += piece.byteLength;
+  }
+  if (written === expected) return;
+  throw new RangeError(`tensor '${name}': ${dtype} of shape [${shape}] needs ${expected} bytes, got ${written}`);
 }
 
 /** A tensor as it will be stored, floats in the dtype asked for. */

@@ -1,16 +1,25 @@
-// Writing models in the layout that they came in: what was not edited is copied byte for byte.
+// Writing models in the layout that they came in: what was not edited is copied byte for byte. Knows no architecture.
 
-import { copyFile, readdir } from 'node:fs/promises';
-import { extname, join } from 'node:path';
-import { MalmenError } from '../errors.js';
+import { copyFile, readdir, realpath, stat } from 'node:fs/promises';
+import { extname, join, sep } from 'node:path';
+import { fileError, MalmenError } from '../errors.js';
 import type { TensorOf } from '../tensor.js';
 import { writeFileAtomic, writeFolderAtomic } from '../util/atomic-file.js';
-import { indexFile, type ModelFolder } from './model-folder.js';
-import { copiedSource, tensorSource, writeSafetensors } from './safetensors.js';
+import { firstNotFinite } from './finite.js';
+import { indexFile, type ModelFolder, singleFile } from './model-folder.js';
+import {
+  copiedSource,
+  type SafetensorsFile,
+  type TensorEntry,
+  type TensorSource,
+  tensorSource,
+  writeSafetensors,
+} from './safetensors.js';
 
 export interface SaveEditedModel {
   readonly base: ModelFolder;
   readonly out: string;
+  /** Replaces a filled folder at `out`; never the base's own. */
   readonly force: boolean;
   /** New values by tensor name, in the base's layout; stored in the base's dtype. */
   readonly edited: ReadonlyMap<string, TensorOf<'f32'>>;
@@ -19,46 +28,105 @@ export interface SaveEditedModel {
 }
 
 /** Weights in formats that are not written; a stale copy beside edited weights would be read by other programs. */
-const otherWeightFiles = new Set(['.bin', '.pt', '.pth', '.h5', '.msgpack', '.onnx', '.ot', '.gguf', '.safetensors']);
+const otherWeightFiles: ReadonlySet<string> = new Set(
+  '.bin .pt .pth .ckpt .safetensors .h5 .msgpack .npz .onnx .onnx_data .ot .gguf'.split(' '),
+);
 
-/** @returns names of weight files of the base that were left out because they would still hold the old weights */
-export async function saveEditedModel({
-  base,
-  out,
-  force,
-  edited,
-  alongside,
-}: SaveEditedModel): Promise<{ leftOut: string[] }> {
-  for (const name of edited.keys()) {
-    if (!base.tensors.has(name)) throw new MalmenError('not-found', `${base.dir}: no tensor '${name}' to replace`);
-  }
-  const others = await otherFiles(base);
+/**
+ * Writes a whole folder or nothing. Sub-folders and hidden files of the base are not copied.
+ * @returns names of weight files of the base that were left out because they would still hold the old weights
+ * @throws MalmenError when an edited tensor does not fit the base's, or the base itself would be overwritten
+ */
+export async function saveEditedModel(save: SaveEditedModel): Promise<{ leftOut: string[] }> {
+  const { base, out, force, edited, alongside } = save;
+  for (const [name, tensor] of edited) assertFits(base, name, tensor);
+  await assertOutsideBase(base, out);
+  const { kept, leftOut } = await otherFiles(base);
   await writeFolderAtomic(out, force, async (folder) => {
-    for (const name of others.kept) await copyFile(join(base.dir, name), join(folder, name));
-    for (const [name, file] of base.files) {
-      const tensors = [...file.tensors.values()].sort((a, b) => a.offset - b.offset);
-      const sources = tensors.map((entry) => {
-        const change = edited.get(entry.name);
-        return change ? tensorSource(entry.name, change, entry.dtype) : copiedSource(entry);
-      });
-      await writeSafetensors(join(folder, name), sources, file.metadata);
-    }
+    for (const name of kept) await copyInto(folder, base.dir, name);
+    for (const [name, file] of base.files) await rewriteFile(join(folder, name), file, edited);
     await alongside?.(folder);
   });
-  return { leftOut: others.leftOut };
+  return { leftOut };
+}
+
+const storesFloat32: ReadonlySet<string> = new Set(['f32', 'f16', 'bf16', 'f64']);
+
+function assertFits({ dir, tensors }: ModelFolder, name: string, { shape }: TensorOf<'f32'>): void {
+  const entry = tensors.get(name);
+  if (!entry) throw new MalmenError('not-found', `${dir}: no tensor '${name}' to replace`);
+  if (!storesFloat32.has(entry.dtype)) {
+    throw new MalmenError('unsupported', `${dir}: tensor '${name}' is ${entry.dtype}; only floats can be edited`);
+  }
+  if (String(entry.shape) !== String(shape)) {
+    throw new MalmenError('mismatch', `${dir}: tensor '${name}' is [${entry.shape}], its edited values are [${shape}]`);
+  }
+}
+
+/** Replacing the base, or a folder around it, would destroy the only copy of what is not written. */
+async function assertOutsideBase({ dir }: ModelFolder, out: string): Promise<void> {
+  // A path that leads nowhere cannot be around the base.
+  const target = await realpath(out).catch(() => undefined);
+  const base = await realpath(dir);
+  if (target === undefined || !`${base}${sep}`.startsWith(`${target}${sep}`)) return;
+  throw new MalmenError('exists', `${out}: would replace the base model ${dir}; name another output folder`);
 }
 
 async function otherFiles({ dir, files }: ModelFolder): Promise<{ kept: string[]; leftOut: string[] }> {
   const kept: string[] = [];
   const leftOut: string[] = [];
-  for (const item of await readdir(dir, { withFileTypes: true })) {
-    const plain = item.isFile() || item.isSymbolicLink();
-    if (!plain || item.name.startsWith('.') || files.has(item.name)) continue;
-    const stale =
-      otherWeightFiles.has(extname(item.name)) || (item.name.endsWith('.index.json') && item.name !== indexFile);
-    (stale ? leftOut : kept).push(item.name);
+  for (const name of (await readdir(dir)).sort()) {
+    if (name.startsWith('.') || files.has(name)) continue;
+    if (!(await isRegularFile(join(dir, name)))) continue;
+    (holdsWeights(name, files) ? leftOut : kept).push(name);
   }
   return { kept, leftOut };
+}
+
+/** An index counts as weights unless it is the one that the base was opened by. */
+function holdsWeights(name: string, files: ModelFolder['files']): boolean {
+  if (name === indexFile) return files.has(singleFile);
+  return otherWeightFiles.has(extname(name)) || name.endsWith('.index.json');
+}
+
+async function isRegularFile(path: string): Promise<boolean> {
+  const info = await stat(path).catch((error) => {
+    throw fileError(error, path, 'reading');
+  });
+  return info.isFile();
+}
+
+async function copyInto(folder: string, from: string, name: string): Promise<void> {
+  await copyFile(join(from, name), join(folder, name)).catch((error) => {
+    throw fileError(error, join(from, name), 'copying');
+  });
+}
+
+async function rewriteFile(path: string, file: SafetensorsFile, edited: SaveEditedModel['edited']): Promise<void> {
+  const sources = [...file.tensors.values()].map((entry) => {
+    const change = edited.get(entry.name);
+    return change ? editedSource(entry, change) : copiedSource(entry);
+  });
+  await writeSafetensors(path, sources, file.metadata);
+}
+
+function editedSource(entry: TensorEntry, change: TensorOf<'f32'>): TensorSource {
+  const source = tensorSource(entry.name, change, entry.dtype);
+  return { ...source, bytes: () => finiteBytes(entry, source) };
+}
+
+/** An edit can leave the range of a 16-bit float; stored as infinity it would spoil the model. */
+async function* finiteBytes({ path, name, dtype }: TensorEntry, source: TensorSource): AsyncGenerator<Uint8Array> {
+  for await (const piece of source.bytes()) {
+    const index = firstNotFinite(piece, dtype);
+    if (index >= 0) {
+      throw new MalmenError(
+        'bad-input',
+        `${path}: tensor '${name}': edited element ${index} is not finite as ${dtype}`,
+      );
+    }
+    yield piece;
+  }
 }
 
 export interface NewModel {
@@ -73,5 +141,5 @@ export async function saveNewModel(folder: string, { config, tensors, files }: N
   await writeFileAtomic(join(folder, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
   for (const [name, content] of files) await writeFileAtomic(join(folder, name), content);
   const sources = [...tensors].map(([name, tensor]) => tensorSource(name, tensor));
-  await writeSafetensors(join(folder, 'model.safetensors'), sources, { format: 'pt' });
+  await writeSafetensors(join(folder, singleFile), sources, { format: 'pt' });
 }

@@ -1,11 +1,20 @@
-// A parameter shift as a file: what was added to which module of which base model. Knows no editor.
+// A parameter shift as a file: what was added to which module of which base model. Knows no editor and no model.
 
 import { MalmenError } from '../errors.js';
 import type { TensorOf } from '../tensor.js';
-import { readSafetensorsHeader, readTensor, tensorSource, writeSafetensors } from './safetensors.js';
+import { firstNotFinite } from './finite.js';
+import {
+  readSafetensorsHeader,
+  readTensor,
+  type SafetensorsFile,
+  type TensorEntry,
+  tensorSource,
+  writeSafetensors,
+} from './safetensors.js';
+import { assertFinite } from './verify-weights.js';
 
 export interface SavedShift {
-  /** Content hash of the model that the shift was made for. */
+  /** Content hash of the model that the shift was made for: sha256, 64 hexadecimal digits. */
   readonly baseHash: string;
   /** Name of the editor that made it. */
   readonly editor: string;
@@ -13,29 +22,60 @@ export interface SavedShift {
   readonly modules: ReadonlyMap<string, TensorOf<'f32'>>;
 }
 
-const format = 'malmen-shift-1';
+const family = 'malmen-shift-';
+const format = `${family}1`;
 const suffix = '.shift';
+const sha256 = /^[0-9a-f]{64}$/;
 
+/** @throws MalmenError when a shift is not finite or the file cannot be written */
 export async function saveShift(path: string, { baseHash, editor, modules }: SavedShift): Promise<void> {
+  if (!sha256.test(baseHash) || editor === '') throw new RangeError('a shift needs its base model and its editor');
+  for (const [name, shift] of modules) assertSavable(path, name, shift);
   const sources = [...modules].map(([name, tensor]) => tensorSource(`${name}${suffix}`, tensor));
   await writeSafetensors(path, sources, { format, base_hash: baseHash, editor });
 }
 
-/** @throws MalmenError when the file is no shift or is damaged. */
+function assertSavable(path: string, name: string, { shape, data }: TensorOf<'f32'>): void {
+  if (shape.length !== 2) throw new RangeError(`shift of '${name}' must be a matrix, got [${shape}]`);
+  const index = firstNotFinite(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), 'f32');
+  if (index < 0) return;
+  throw new MalmenError('bad-input', `${path}: shift of '${name}': element ${index} is NaN or infinite; not saved`);
+}
+
+/** @throws MalmenError when the file is no shift, is of another version or is damaged */
 export async function loadShift(path: string): Promise<SavedShift> {
-  const { metadata, tensors } = await readSafetensorsHeader(path);
-  if (metadata.format !== format) {
-    throw new MalmenError(
-      'bad-input',
-      `${path}: not a parameter shift (metadata format is ${JSON.stringify(metadata.format)}, expected "${format}")`,
-    );
-  }
+  const file = await readSafetensorsHeader(path);
+  const origin = parseMetadata(path, file.metadata);
+  const entries = [...file.tensors.values()];
+  for (const entry of entries) assertShift(path, entry);
+  await assertFinite(entries);
   const modules = new Map<string, TensorOf<'f32'>>();
-  for (const [name, entry] of tensors) {
-    const right = name.endsWith(suffix) && entry.dtype === 'f32' && entry.shape.length === 2;
-    if (!right)
-      throw new MalmenError('bad-input', `${path}: tensor '${name}': expected MODULE${suffix}, a float32 matrix`);
-    modules.set(name.slice(0, -suffix.length), (await readTensor(entry)) as TensorOf<'f32'>);
+  for (const entry of entries) {
+    modules.set(entry.name.slice(0, -suffix.length), (await readTensor(entry)) as TensorOf<'f32'>);
   }
-  return { baseHash: metadata.base_hash ?? '', editor: metadata.editor ?? 'unknown', modules };
+  return { ...origin, modules };
+}
+
+function parseMetadata(path: string, metadata: SafetensorsFile['metadata']): Pick<SavedShift, 'baseHash' | 'editor'> {
+  const fail = (problem: string) => new MalmenError('bad-input', `${path}: ${problem}`);
+  const found = JSON.stringify(metadata.format) ?? 'missing';
+  if (!metadata.format?.startsWith(family)) {
+    throw fail(`not a parameter shift: its metadata's format is ${found}, expected "${format}"`);
+  }
+  if (metadata.format !== format) {
+    throw new MalmenError('unsupported', `${path}: a shift in format ${found}; this program reads "${format}"`);
+  }
+  const { base_hash: baseHash = '', editor = '' } = metadata;
+  if (!sha256.test(baseHash)) throw fail(`base_hash is '${baseHash}', expected the 64 hexadecimal digits of a sha256`);
+  if (editor === '') throw fail('editor is missing; the file does not say what made the shift');
+  return { baseHash, editor };
+}
+
+function assertShift(path: string, { name, dtype, shape }: TensorEntry): void {
+  const named = name.endsWith(suffix) && name.length > suffix.length;
+  if (named && dtype === 'f32' && shape.length === 2) return;
+  throw new MalmenError(
+    'bad-input',
+    `${path}: tensor '${name}' is ${dtype} of shape [${shape}]; expected MODULE${suffix}, a float32 matrix`,
+  );
 }
