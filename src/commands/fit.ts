@@ -211,7 +211,7 @@ async function trainAll(
     context.emit({ kind: 'progress', stage: 'fit', done: step + 1, total, unit: 'steps', values });
     await run.log({ step: step + 1, loss, gradientNorm, learningRate });
     const stop = context.signal.aborted;
-    if (stop || (step + 1) % options.checkpointEvery === 0) await run.save({ ...(await trainer.state()), notes: {} });
+    if (stop || (step + 1) % options.checkpointEvery === 0) await run.save(await trainer.state());
     if (stop)
       throw new MalmenError(
         'interrupted',

@@ -22,8 +22,15 @@ export interface DecoderBatch {
 }
 
 export interface BatchOptions {
+  /** Default: right. */
   readonly padSide?: 'left' | 'right';
+  /** Default: 0. */
   readonly padId?: number;
+  /**
+   * `from-mask` (default) counts real tokens from 0, so that padding changes nothing. `from-padding` is 0..tokens-1 whatever is
+   * real: what a GPT-2 computes when it is given left padding and no positions.
+   */
+  readonly positions?: 'from-mask' | 'from-padding';
 }
 
 /** One sequence before padding; a label of `noLabel` asks for nothing at that token. */
@@ -35,32 +42,35 @@ interface Sequence {
 /** Marks a token without a label. */
 export const noLabel = -100;
 
-/** Input is prompt + answer[:-1]; each answer token is the label of the token before it. */
+/** Input is prompt + answer[:-1]; each answer token is the label of the token before it. `pairs` holds at least one. */
 export function decoderBatch(pairs: readonly TokenPair[], options: BatchOptions = {}): DecoderBatch {
+  if (pairs.length === 0) throw new RangeError('decoderBatch: a batch needs at least one sequence');
   return padSequences(pairs.map(asSequence), options);
 }
 
 function asSequence({ prompt, answer }: TokenPair): Sequence {
+  if (prompt.length === 0 || answer.length === 0) throw new RangeError('decoderBatch: a prompt or an answer is empty');
   const silent = Array.from({ length: prompt.length - 1 }, () => noLabel);
   return { ids: [...prompt, ...answer.slice(0, -1)], labels: [...silent, ...answer] };
 }
 
-function padSequences(sequences: readonly Sequence[], { padSide = 'right', padId = 0 }: BatchOptions): DecoderBatch {
+function padSequences(
+  sequences: readonly Sequence[],
+  { padSide = 'right', padId = 0, positions = 'from-mask' }: BatchOptions,
+): DecoderBatch {
   const tokens = Math.max(...sequences.map(({ ids }) => ids.length));
   const pad = (row: readonly number[], filler: number): number[] => {
     const padding = Array.from({ length: tokens - row.length }, () => filler);
     return padSide === 'left' ? [...padding, ...row] : [...row, ...padding];
   };
+  const ones = ({ ids }: Sequence) => ids.map(() => 1);
+  const upTo = Array.from({ length: tokens }, (_, t) => t);
   return decoderBatchFromPadded({
     shape: [sequences.length, tokens],
     inputIds: sequences.flatMap(({ ids }) => pad(ids, padId)),
-    attentionMask: sequences.flatMap(({ ids }) =>
-      pad(
-        ids.map(() => 1),
-        0,
-      ),
-    ),
+    attentionMask: sequences.flatMap((sequence) => pad(ones(sequence), 0)),
     labels: sequences.flatMap(({ labels }) => pad(labels, noLabel)),
+    ...(positions === 'from-padding' ? { positionIds: sequences.flatMap(() => upTo) } : {}),
   });
 }
 
@@ -70,10 +80,11 @@ export interface PaddedSequences {
   readonly inputIds: readonly number[];
   readonly attentionMask: readonly number[];
   readonly labels: readonly number[];
-  /** Default: real tokens counted from 0, 1 at padding on the left, as generation does it. */
+  /** Default: real tokens counted from 0; padding on the left has 1, as in generation, on the right the last real position. */
   readonly positionIds?: readonly number[];
 }
 
+/** @throws RangeError when a list does not have one number per token */
 export function decoderBatchFromPadded({
   shape,
   inputIds,
@@ -81,6 +92,7 @@ export function decoderBatchFromPadded({
   labels,
   positionIds,
 }: PaddedSequences): DecoderBatch {
+  if (labels.length !== shape[0] * shape[1]) throw new RangeError(`labels: [${shape}] expected, got ${labels.length}`);
   const answerRows = labels.flatMap((label, at) => (label === noLabel ? [] : [at]));
   const answerCounts = Array.from({ length: shape[0] }, () => 0);
   for (const row of answerRows) answerCounts[Math.floor(row / shape[1])]!++;
@@ -106,7 +118,7 @@ function countedPositions(mask: readonly number[], [batch, tokens]: readonly [nu
     let real = 0;
     for (let t = 0; t < tokens; t++) {
       real += mask[b * tokens + t]!;
-      positions.push(mask[b * tokens + t] === 1 ? real - 1 : Math.min(1, tokens - 1));
+      positions.push(real > 0 ? real - 1 : Math.min(1, tokens - 1));
     }
   }
   return positions;
@@ -123,14 +135,14 @@ export interface SplitOptions extends BatchOptions {
   readonly batchSize: number;
   /** Padded tokens in a batch at most, so that memory is bounded whatever the lengths. A longer sequence goes alone. */
   readonly maxTokens?: number;
-  /** Batch sequences of like length together (less padding); the indices say where each came from. */
+  /** Sequences of like length together (less padding), the longest first, so that a lack of memory shows at once. */
   readonly sortByLength?: boolean;
 }
 
 export function splitIntoBatches(pairs: readonly TokenPair[], options: SplitOptions): IndexedBatch[] {
   const lengths = pairs.map(inputLength);
   const order = pairs.map((_, index) => index);
-  if (options.sortByLength) order.sort((a, b) => lengths[a]! - lengths[b]! || a - b);
+  if (options.sortByLength) order.sort((a, b) => lengths[b]! - lengths[a]! || a - b);
   const groups: number[][] = [];
   let longest = 0;
   for (const index of order) {

@@ -46,6 +46,7 @@ export class ResidentNetwork {
     this.#parameters = parameters;
   }
 
+  /** Takes over the tensors' memory. */
   static async open(
     runtime: Runtime,
     method: MetaMethod,
@@ -53,7 +54,7 @@ export class ResidentNetwork {
     options: ResidentNetworkOptions,
   ): Promise<ResidentNetwork> {
     const parameters = new Map<string, Resident>();
-    for (const [name, tensor] of tensors) parameters.set(name, await runtime.upload(tensor));
+    for (const [name, tensor] of tensors) parameters.set(name, await runtime.upload(tensor, { move: true }));
     return new ResidentNetwork(runtime, method, options, parameters);
   }
 

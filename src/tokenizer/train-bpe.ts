@@ -1,16 +1,12 @@
 // Learns a byte-level BPE vocabulary (Sennrich et al. 2016; bytes as in GPT-2) and writes it as a `tokenizer.json`.
+// Knows no data set: texts come in, text goes out.
 
-/** GPT-2's way of cutting text into words before merging: contractions, letters, digits, other signs, spaces. */
-const wordPattern = /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+/gu;
+import { byteLevelAlphabet, byteLevelPreTokenizer } from 'tokenizers';
+import { MalmenError } from '../errors.js';
+import { byteLevelJson, gpt2EndOfText } from './byte-level-json.js';
 
-const endOfText = '<|endoftext|>';
-
-/** GPT-2 writes each byte as a visible character: printable ones as themselves, the others from U+0100 on. */
-function byteCharacters(): string[] {
-  const printable = (byte: number) => (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174;
-  let next = 256;
-  return Array.from({ length: 256 }, (_, byte) => String.fromCodePoint(printable(byte) ? byte : next++));
-}
+/** A pair seen only once teaches the spelling of one text. */
+const leastPairCount = 2;
 
 interface Word {
   symbols: string[];
@@ -18,67 +14,34 @@ interface Word {
 }
 
 /**
- * The text of a `tokenizer.json` with at most `vocabularySize` tokens: end of text is 0, then the bytes, then merges from the
- * most frequent pair down (ties: the lexically first, so the result does not depend on the order of the texts).
+ * The text of a `tokenizer.json` with at most `vocabularySize` tokens: `<|endoftext|>` is 0, then the 256 bytes by their
+ * visible characters, then merges from the most frequent pair down. Among equally frequent pairs the lower ids win, so the
+ * result does not depend on the order of the texts. (The native package has the same algorithm, but takes neither a size nor
+ * special tokens nor texts that are not files.)
+ *
+ * @throws MalmenError when `vocabularySize` has no room for the bytes
  */
 export function trainByteLevelBpe(texts: Iterable<string>, vocabularySize: number): string {
-  const bytes = byteCharacters();
-  const words = countWords(texts, bytes);
-  const vocabulary = new Map([endOfText, ...bytes].map((token, id) => [token, id]));
-  const merges = learnMerges(words, vocabulary, vocabularySize);
-  return tokenizerJson(vocabulary, merges);
+  const base = [gpt2EndOfText, ...byteLevelAlphabet().sort()];
+  if (!Number.isInteger(vocabularySize) || vocabularySize < base.length) {
+    throw new MalmenError(
+      'bad-input',
+      `a byte-level vocabulary needs at least ${base.length} tokens (end of text and every byte), got ${vocabularySize}`,
+    );
+  }
+  const vocabulary = new Map(base.map((token, id) => [token, id]));
+  const merges = learnMerges(countWords(texts), vocabulary, vocabularySize);
+  return byteLevelJson({ vocabulary, merges });
 }
 
-function countWords(texts: Iterable<string>, bytes: readonly string[]): Word[] {
+/** Words as the tokenizer itself will cut them, in visible characters, one for each byte. */
+function countWords(texts: Iterable<string>): Word[] {
+  const preTokenizer = byteLevelPreTokenizer(false, true);
   const counts = new Map<string, number>();
   for (const text of texts) {
-    for (const [word] of text.matchAll(wordPattern)) counts.set(word, (counts.get(word) ?? 0) + 1);
+    for (const [word] of preTokenizer.preTokenizeString(text)) counts.set(word, (counts.get(word) ?? 0) + 1);
   }
-  const encoder = new TextEncoder();
-  return [...counts].map(([word, count]) => ({
-    symbols: Array.from(encoder.encode(word), (byte) => bytes[byte]!),
-    count,
-  }));
-}
-
-/** Counts of adjacent pairs, and the words in which each occurs. */
-class PairIndex {
-  readonly #counts = new Map<string, number>();
-  readonly #words = new Map<string, Set<Word>>();
-
-  constructor(words: readonly Word[]) {
-    for (const word of words) this.change(word, 1);
-  }
-
-  /** Adds a word's pairs (sign 1) or takes them out (sign -1). */
-  change(word: Word, sign: 1 | -1): void {
-    for (let at = 0; at + 1 < word.symbols.length; at++) {
-      const pair = `${word.symbols[at]} ${word.symbols[at + 1]}`;
-      this.#counts.set(pair, (this.#counts.get(pair) ?? 0) + sign * word.count);
-      const holders = this.#words.get(pair) ?? new Set();
-      holders.add(word);
-      this.#words.set(pair, holders);
-    }
-  }
-
-  best(): string | undefined {
-    let best: string | undefined;
-    let most = 1;
-    for (const [pair, count] of this.#counts) {
-      if (count > most || (count === most && best !== undefined && pair < best)) [best, most] = [pair, count];
-    }
-    return best;
-  }
-
-  take(pair: string): Set<Word> {
-    const holders = this.#words.get(pair)!;
-    this.#words.delete(pair);
-    return holders;
-  }
-
-  drop(pair: string): void {
-    this.#counts.delete(pair);
-  }
+  return [...counts].map(([word, count]) => ({ symbols: [...word], count }));
 }
 
 function learnMerges(
@@ -86,23 +49,77 @@ function learnMerges(
   vocabulary: Map<string, number>,
   vocabularySize: number,
 ): [string, string][] {
-  const pairs = new PairIndex(words);
+  const pairs = new PairIndex(words, vocabulary);
   const merges: [string, string][] = [];
   while (vocabulary.size < vocabularySize) {
-    const pair = pairs.best();
+    const pair = pairs.mostFrequent();
     if (pair === undefined) break;
-    const [left, right] = pair.split(' ') as [string, string];
+    const { left, right, holders } = pair;
     merges.push([left, right]);
     // Another pair may have made the same token already: then only the merge is new.
     if (!vocabulary.has(left + right)) vocabulary.set(left + right, vocabulary.size);
-    for (const word of pairs.take(pair)) {
+    for (const word of [...holders]) {
       pairs.change(word, -1);
       word.symbols = mergePair(word.symbols, left, right);
       pairs.change(word, 1);
     }
-    pairs.drop(pair);
   }
   return merges;
+}
+
+interface Pair {
+  readonly left: string;
+  readonly right: string;
+  /** Occurrences in all texts. */
+  count: number;
+  /** Words that hold the pair, or held it before another merge. */
+  readonly holders: Set<Word>;
+}
+
+/** Counts of adjacent pairs, kept up to date word by word. */
+class PairIndex {
+  readonly #pairs = new Map<string, Pair>();
+  readonly #ids: ReadonlyMap<string, number>;
+
+  constructor(words: readonly Word[], ids: ReadonlyMap<string, number>) {
+    this.#ids = ids;
+    for (const word of words) this.change(word, 1);
+  }
+
+  /** Adds a word's pairs (sign 1) or takes them out (sign -1). */
+  change(word: Word, sign: 1 | -1): void {
+    for (let at = 0; at + 1 < word.symbols.length; at++) {
+      const pair = this.#pair(word.symbols[at]!, word.symbols[at + 1]!);
+      pair.count += sign * word.count;
+      pair.holders.add(word);
+      if (pair.count === 0) this.#pairs.delete(`${pair.left} ${pair.right}`);
+    }
+  }
+
+  #pair(left: string, right: string): Pair {
+    const name = `${left} ${right}`;
+    let pair = this.#pairs.get(name);
+    if (!pair) {
+      pair = { left, right, count: 0, holders: new Set() };
+      this.#pairs.set(name, pair);
+    }
+    return pair;
+  }
+
+  /** Undefined when no pair is frequent enough. */
+  mostFrequent(): Pair | undefined {
+    let best: Pair | undefined;
+    for (const pair of this.#pairs.values()) {
+      if (pair.count < (best?.count ?? leastPairCount)) continue;
+      if (!best || pair.count > best.count || this.#isBefore(pair, best)) best = pair;
+    }
+    return best;
+  }
+
+  #isBefore(a: Pair, b: Pair): boolean {
+    const id = (token: string) => this.#ids.get(token)!;
+    return id(a.left) < id(b.left) || (a.left === b.left && id(a.right) < id(b.right));
+  }
 }
 
 function mergePair(symbols: readonly string[], left: string, right: string): string[] {
@@ -113,47 +130,4 @@ function mergePair(symbols: readonly string[], left: string, right: string): str
     if (match) at++;
   }
   return merged;
-}
-
-function tokenizerJson(
-  vocabulary: ReadonlyMap<string, number>,
-  merges: readonly (readonly [string, string])[],
-): string {
-  const byteLevel = (addPrefixSpace: boolean) => ({
-    type: 'ByteLevel',
-    add_prefix_space: addPrefixSpace,
-    trim_offsets: true,
-    use_regex: true,
-  });
-  const special = {
-    id: 0,
-    content: endOfText,
-    single_word: false,
-    lstrip: false,
-    rstrip: false,
-    normalized: false,
-    special: true,
-  };
-  return JSON.stringify({
-    version: '1.0',
-    truncation: null,
-    padding: null,
-    added_tokens: [special],
-    normalizer: null,
-    pre_tokenizer: byteLevel(false),
-    post_processor: null,
-    decoder: byteLevel(true),
-    model: {
-      type: 'BPE',
-      dropout: null,
-      unk_token: null,
-      continuing_subword_prefix: null,
-      end_of_word_suffix: null,
-      fuse_unk: false,
-      byte_fallback: false,
-      ignore_merges: false,
-      vocab: Object.fromEntries(vocabulary),
-      merges,
-    },
-  });
 }

@@ -3,7 +3,14 @@
 
 import { appendFile, mkdir, readFile, rm, stat, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readSafetensorsHeader, readTensor, tensorSource, writeSafetensors } from '../checkpoint/safetensors.js';
+import {
+  float64Source,
+  readFloat64,
+  readSafetensorsHeader,
+  readTensor,
+  tensorSource,
+  writeSafetensors,
+} from '../checkpoint/safetensors.js';
 import { fileError, MalmenError } from '../errors.js';
 import type { TensorOf } from '../tensor.js';
 import { refuseFilledFolder, writeFileAtomic } from '../util/atomic-file.js';
@@ -12,8 +19,8 @@ export interface RunState {
   /** Steps done. */
   readonly step: number;
   readonly tensors: ReadonlyMap<string, TensorOf<'f32'>>;
-  /** Further values, as text. */
-  readonly notes: Readonly<Record<string, string>>;
+  /** What must not be rounded. */
+  readonly doubles?: ReadonlyMap<string, Float64Array>;
 }
 
 const stateFile = 'training.safetensors';
@@ -56,9 +63,10 @@ export class RunFolder {
   }
 
   /** Replaces the state file in one step. */
-  async save({ step, tensors, notes }: RunState): Promise<void> {
-    const sources = [...tensors].map(([name, tensor]) => tensorSource(name, tensor));
-    await writeSafetensors(join(this.dir, stateFile), sources, { ...notes, step: String(step) });
+  async save({ step, tensors, doubles = new Map() }: RunState): Promise<void> {
+    const floats = [...tensors].map(([name, tensor]) => tensorSource(name, tensor));
+    const exact = [...doubles].map(([name, data]) => float64Source(name, data, [data.length]));
+    await writeSafetensors(join(this.dir, stateFile), [...floats, ...exact], { step: String(step) });
   }
 
   /** Adds a line to the run's log. */
@@ -105,10 +113,14 @@ async function assertSameSettings(path: string, settings: Readonly<Record<string
 
 async function loadState(path: string): Promise<RunState | undefined> {
   if (!(await exists(path))) return undefined;
-  const { metadata, tensors } = await readSafetensorsHeader(path);
-  const read = new Map<string, TensorOf<'f32'>>();
-  for (const [name, entry] of tensors) read.set(name, (await readTensor(entry)) as TensorOf<'f32'>);
-  return { step: Number(metadata.step), tensors: read, notes: metadata };
+  const { metadata, tensors: entries } = await readSafetensorsHeader(path);
+  const tensors = new Map<string, TensorOf<'f32'>>();
+  const doubles = new Map<string, Float64Array>();
+  for (const [name, entry] of entries) {
+    if (entry.dtype === 'f64') doubles.set(name, await readFloat64(entry));
+    else tensors.set(name, (await readTensor(entry)) as TensorOf<'f32'>);
+  }
+  return { step: Number(metadata.step), tensors, doubles };
 }
 
 const exists = (path: string) =>

@@ -1,0 +1,230 @@
+// `malmen train`: trains the hyper-networks of MALMEN or MEND for one language model.
+
+import { resolve } from 'node:path';
+import { splitIntoBatches } from '../data/batch.js';
+import { readRecords } from '../data/spec.js';
+import type { TokenizedRecord } from '../data/tokenized-record.js';
+import type { TokenPair } from '../data/tuple.js';
+import { type EditorDescription, metaMethods, networkShape, saveEditor } from '../editors/editor-folder.js';
+import { HyperEditor } from '../editors/hyper-editor.js';
+import { initialParameters } from '../editors/hyper-network.js';
+import { ResidentNetwork } from '../editors/resident-network.js';
+import { RunningMoments } from '../editors/running-moments.js';
+import type { EditableModel } from '../engine/editable-model.js';
+import { MalmenError } from '../errors.js';
+import { type EditScores, scoreEdit } from '../eval/score-edit.js';
+import type { TensorOf } from '../tensor.js';
+import { EpisodeSampler } from '../train/episode.js';
+import type { MetaBatches } from '../train/meta-step.js';
+import { MetaTrainer } from '../train/meta-trainer.js';
+import { RunFolder, type RunState } from '../train/run-folder.js';
+import { Random } from '../util/random.js';
+import type { CommandContext } from './events.js';
+import type { TrainOptions } from './options.js';
+import { type Subject, tokenizeFor, withSubject } from './subject.js';
+
+export interface TrainResult {
+  readonly out: string;
+  readonly editor: string;
+  readonly layers: readonly string[];
+  readonly steps: number;
+  /** Means of the last ten steps. */
+  readonly generalisationLoss: number;
+  readonly localityLoss: number;
+  readonly secondsPerStep: number;
+  readonly validation?: EditScores;
+}
+
+/** A training in progress. */
+interface Training {
+  readonly subject: Subject;
+  readonly editable: EditableModel;
+  readonly editor: HyperEditor;
+  readonly trainer: MetaTrainer;
+  readonly run: RunFolder;
+  readonly options: TrainOptions;
+  readonly context: CommandContext;
+}
+
+export async function train(options: TrainOptions, context: CommandContext): Promise<TrainResult> {
+  const records = await readRecords(options.data);
+  const watched = options.validation === undefined ? undefined : await readRecords(options.validation);
+  return withSubject(options, context, async (subject) => {
+    const tokenized = await tokenizeFor(subject, records);
+    if (!tokenized.some(({ unrelated }) => unrelated.length > 0)) {
+      context.emit({
+        kind: 'warning',
+        text: `${options.data}: no record has an unrelated prompt: nothing will hold other facts in place`,
+      });
+    }
+    const sampler = new EpisodeSampler(tokenized, options);
+    const training = await openTraining(subject, options, context);
+    const recent = await trainAll(training, sampler);
+    await saveEditor(options.out, describe(training), training.editable, training.editor);
+    const validation = watched && (await validate(training, await tokenizeFor(subject, watched)));
+    return summary(training, recent, validation);
+  });
+}
+
+async function openTraining(subject: Subject, options: TrainOptions, context: CommandContext): Promise<Training> {
+  const layers = subject.model.layers(options.layers);
+  const settings = { ...resultSettings(options), base: subject.hash, layers: layers.map(({ name }) => name) };
+  const { run, state } = await RunFolder.open(options.out, {
+    settingsFile: 'train.json',
+    settings,
+    resume: options.resume,
+    force: options.force,
+  });
+  const editable = await subject.model.editing(layers);
+  const editor = await openEditor(editable, options, state);
+  const { metaRate, maxGradientNorm, localityWeight } = options;
+  const start = state && { step: state.step, optimizer: state.tensors };
+  const trainer = await MetaTrainer.open(editable, editor, { metaRate, maxGradientNorm, localityWeight }, start);
+  if (state) context.emit({ kind: 'note', text: `continuing after step ${state.step}` });
+  return { subject, editable, editor, trainer, run, options, context };
+}
+
+/** Every option that changes the editor that comes out. Paths and batch sizes do not. */
+function resultSettings(options: TrainOptions): Record<string, unknown> {
+  const { model, out, force, resume, threads, batch, hyperBatch, checkpointEvery, validation, steps, ...settings } =
+    options;
+  return settings;
+}
+
+async function openEditor(
+  editable: EditableModel,
+  options: TrainOptions,
+  state: RunState | undefined,
+): Promise<HyperEditor> {
+  const method = metaMethods[options.editor];
+  const random = Random.stream(options.seed, 'hyper-network');
+  const networks: ResidentNetwork[] = [];
+  for (const [at, group] of editable.groups.entries()) {
+    const shape = networkShape(group, options);
+    const start = { learningRate: options.initialRate, logLambda: options.initialLogLambda };
+    const tensors = state ? pickPrefixed(state.tensors, `network.${at}.`) : initialParameters(shape, start, random);
+    const moments = state ? restoreMoments(state, at) : new RunningMoments(shape.keySize + shape.valueSize);
+    networks.push(
+      await ResidentNetwork.open(editable.runtime, method, tensors, { shape, moments, rowLimit: options.hyperBatch }),
+    );
+  }
+  return new HyperEditor(method, options.tokens ?? (method.name === 'mend' ? 'all' : 'answers'), networks);
+}
+
+function pickPrefixed(tensors: ReadonlyMap<string, TensorOf<'f32'>>, prefix: string): Map<string, TensorOf<'f32'>> {
+  const own = [...tensors].filter(([name]) => name.startsWith(prefix));
+  return new Map(own.map(([name, tensor]) => [name.slice(prefix.length), tensor]));
+}
+
+function restoreMoments({ doubles }: RunState, at: number): RunningMoments {
+  const read = (name: string) => doubles!.get(`moments.${at}.${name}`)!;
+  return RunningMoments.from({ count: read('count')[0]!, mean: read('mean'), squares: read('squares') });
+}
+
+async function saveState({ editor, editable, trainer, run }: Training): Promise<void> {
+  const tensors = await trainer.optimizerTensors();
+  const doubles = new Map<string, Float64Array>();
+  for (const [at, { parameters, moments }] of editor.networks.entries()) {
+    for (const [name, resident] of parameters)
+      tensors.set(`network.${at}.${name}`, await editable.runtime.download<TensorOf<'f32'>>(resident));
+    doubles.set(`moments.${at}.count`, Float64Array.of(moments.count));
+    doubles.set(`moments.${at}.mean`, moments.mean);
+    doubles.set(`moments.${at}.squares`, moments.squares);
+  }
+  await run.save({ step: trainer.step, tensors, doubles });
+}
+
+interface StepRecord {
+  readonly generalisationLoss: number;
+  readonly localityLoss: number;
+  readonly seconds: number;
+}
+
+async function trainAll(training: Training, sampler: EpisodeSampler): Promise<readonly StepRecord[]> {
+  const { trainer, run, options, context } = training;
+  const recent: StepRecord[] = [];
+  while (trainer.step < options.steps) {
+    const done = await trainStep(training, batchesOf(sampler, trainer.step, options));
+    recent.push(done);
+    if (recent.length > 10) recent.shift();
+    const values = {
+      gen: mean(recent.map((step) => step.generalisationLoss)),
+      loc: mean(recent.map((step) => step.localityLoss)),
+    };
+    context.emit({ kind: 'progress', stage: 'train', done: trainer.step, total: options.steps, unit: 'steps', values });
+    await run.log({ step: trainer.step, ...done });
+    const stop = context.signal.aborted;
+    const last = trainer.step === options.steps;
+    if (stop || last || trainer.step % options.checkpointEvery === 0) await saveState(training);
+    if (stop && !last) {
+      throw new MalmenError(
+        'interrupted',
+        `stopped after step ${trainer.step} of ${options.steps}; run again with --resume to continue`,
+      );
+    }
+  }
+  return recent;
+}
+
+async function trainStep({ trainer }: Training, batches: MetaBatches): Promise<StepRecord> {
+  const start = performance.now();
+  const { generalisationLosses, localityLosses } = await trainer.train(batches);
+  const generalisationLoss = sum(generalisationLosses);
+  const localityLoss = sum(localityLosses);
+  if (!Number.isFinite(generalisationLoss + localityLoss)) {
+    throw new MalmenError(
+      'bad-input',
+      `train: the loss became ${generalisationLoss} at step ${trainer.step}; lower --initial-rate or --meta-rate`,
+    );
+  }
+  return { generalisationLoss, localityLoss, seconds: (performance.now() - start) / 1000 };
+}
+
+function batchesOf(sampler: EpisodeSampler, step: number, { batch: batchSize }: TrainOptions): MetaBatches {
+  const { edits, rephrasings, unrelated } = sampler.draw(step);
+  const split = (pairs: readonly TokenPair[]) =>
+    splitIntoBatches(pairs, { batchSize, sortByLength: true }).map(({ batch }) => batch);
+  return { edits: split(edits), rephrasings: split(rephrasings), unrelated: split(unrelated) };
+}
+
+function describe({ subject, editable, editor, trainer, options }: Training): EditorDescription {
+  return {
+    format: 'malmen-editor-1',
+    method: options.editor,
+    base: { hash: subject.hash, modelType: subject.model.definition.modelType, path: resolve(options.model) },
+    layers: editable.layers.map(({ name }) => name),
+    tokens: editor.tokens,
+    rank: options.rank,
+    blocks: options.blocks,
+    steps: trainer.step,
+    training: resultSettings(options),
+  };
+}
+
+async function validate(
+  { editable, editor, options, context }: Training,
+  records: readonly TokenizedRecord[],
+): Promise<EditScores> {
+  const { scores } = await scoreEdit(editable, editor, records, { batch: options.batch, signal: context.signal });
+  return scores;
+}
+
+function summary(
+  { editable, editor, trainer, options }: Training,
+  recent: readonly StepRecord[],
+  validation: EditScores | undefined,
+): TrainResult {
+  return {
+    out: options.out,
+    editor: editor.name,
+    layers: editable.layers.map(({ name }) => name),
+    steps: trainer.step,
+    generalisationLoss: mean(recent.map((step) => step.generalisationLoss)),
+    localityLoss: mean(recent.map((step) => step.localityLoss)),
+    secondsPerStep: mean(recent.map((step) => step.seconds)),
+    ...(validation ? { validation } : {}),
+  };
+}
+
+const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
+const mean = (values: readonly number[]) => sum(values) / Math.max(1, values.length);

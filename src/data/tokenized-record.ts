@@ -1,0 +1,36 @@
+// An edit record in token ids, its identity kept. The encoder is passed in.
+
+import type { EditRecord } from './record.js';
+import { assertFitsContext, type Encode, type TokenPair, tokenizeExamples } from './tuple.js';
+
+export interface TokenizedRecord {
+  readonly record: EditRecord;
+  readonly edit: TokenPair;
+  readonly rephrasings: readonly TokenPair[];
+  readonly unrelated: readonly TokenPair[];
+  /** The answer before the edit, where it is known. */
+  readonly was?: readonly number[];
+}
+
+/** Tokenizes all examples of all records at once; every input must fit the model's context. */
+export async function tokenizeRecords(
+  encode: Encode,
+  records: readonly EditRecord[],
+  contextTokens: number,
+): Promise<TokenizedRecord[]> {
+  const examples = records.flatMap(({ id, edit, rephrasings, unrelated }) =>
+    [edit, ...rephrasings, ...unrelated].map((example) => ({ ...example, recordId: id })),
+  );
+  const pairs = await tokenizeExamples(encode, examples);
+  for (const [at, pair] of pairs.entries()) assertFitsContext(pair, contextTokens, examples[at]!.recordId);
+  const truths = await encode(records.map(({ was }) => (was === undefined ? '' : ` ${was.trim()}`)));
+  const remaining = pairs.values();
+  const take = (count: number) => Array.from({ length: count }, () => remaining.next().value as TokenPair);
+  return records.map((record, at) => ({
+    record,
+    edit: take(1)[0]!,
+    rephrasings: take(record.rephrasings.length),
+    unrelated: take(record.unrelated.length),
+    ...(record.was === undefined ? {} : { was: truths[at]! }),
+  }));
+}

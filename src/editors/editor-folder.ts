@@ -1,0 +1,155 @@
+// A trained editor as a folder: `editor.json` says what it is and which model it belongs to, `editor.safetensors` holds the
+// hyper-networks and their running statistics. Knows no training.
+
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { readJson } from '../checkpoint/model-folder.js';
+import {
+  float64Source,
+  readFloat64,
+  readSafetensorsHeader,
+  readTensor,
+  type SafetensorsFile,
+  tensorSource,
+  writeSafetensors,
+} from '../checkpoint/safetensors.js';
+import type { EditableModel } from '../engine/editable-model.js';
+import type { LayerGroup } from '../engine/layer-group.js';
+import { MalmenError } from '../errors.js';
+import type { TensorOf } from '../tensor.js';
+import { writeFileAtomic } from '../util/atomic-file.js';
+import { HyperEditor } from './hyper-editor.js';
+import { type HyperNetworkShape, parameterShapes } from './hyper-network.js';
+import { malmen } from './malmen.js';
+import { mend } from './mend.js';
+import type { MetaMethod } from './meta-method.js';
+import { ResidentNetwork } from './resident-network.js';
+import { RunningMoments } from './running-moments.js';
+
+/** The methods that are trained, by name. */
+export const metaMethods: Readonly<Record<MetaMethod['name'], MetaMethod>> = { malmen, mend };
+
+const descriptionSchema = z.object({
+  format: z.literal('malmen-editor-1'),
+  method: z.enum(['malmen', 'mend']),
+  base: z.object({ hash: z.string(), modelType: z.string(), path: z.string() }),
+  layers: z.array(z.string()).min(1),
+  tokens: z.enum(['answers', 'all']),
+  rank: z.int().positive(),
+  blocks: z.int().positive(),
+  steps: z.int().nonnegative(),
+  /** The options it was trained with, for the record. */
+  training: z.record(z.string(), z.unknown()),
+});
+
+export type EditorDescription = z.infer<typeof descriptionSchema>;
+
+export const editorFile = 'editor.json';
+const weightsFile = 'editor.safetensors';
+
+/** Published name of the network of a group: its key and value size. */
+export const groupName = ({ keySize, valueSize }: { readonly keySize: number; readonly valueSize: number }) =>
+  `(${keySize}, ${valueSize})`;
+
+export async function saveEditor(
+  folder: string,
+  description: EditorDescription,
+  model: EditableModel,
+  editor: HyperEditor,
+): Promise<void> {
+  const sources = [];
+  for (const network of editor.networks) {
+    const prefix = groupName(network.shape);
+    for (const [name, resident] of network.parameters) {
+      sources.push(tensorSource(`${prefix}.${name}`, await model.runtime.download<TensorOf<'f32'>>(resident)));
+    }
+    const { moments } = network;
+    sources.push(float64Source(`${prefix}.normalizer.count`, Float64Array.of(moments.count), [1]));
+    sources.push(float64Source(`${prefix}.normalizer.mean`, moments.mean, [moments.mean.length]));
+    sources.push(float64Source(`${prefix}.normalizer.squares`, moments.squares, [moments.mean.length]));
+  }
+  await writeSafetensors(join(folder, weightsFile), sources);
+  await writeFileAtomic(join(folder, editorFile), `${JSON.stringify(description, null, 2)}\n`);
+}
+
+/** @throws MalmenError when the folder holds no finished editor. */
+export async function readEditorDescription(folder: string): Promise<EditorDescription> {
+  const path = join(folder, editorFile);
+  const unfinished = await stat(join(folder, 'train.json')).then(
+    () => true,
+    () => false,
+  );
+  if (!(await stat(path).catch(() => undefined))) {
+    const hint = unfinished
+      ? 'the training has not finished; run it again with --resume'
+      : 'make one with `malmen train`';
+    throw new MalmenError('not-found', `${folder}: no ${editorFile}: not a trained editor (${hint})`);
+  }
+  const parsed = descriptionSchema.safeParse(await readJson(path));
+  if (parsed.success) return parsed.data;
+  const problems = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
+  throw new MalmenError('bad-input', `${path}: ${problems.join('; ')}`);
+}
+
+/** @throws MalmenError `mismatch` when the editor was trained on another model. */
+export function assertSameBase(
+  folder: string,
+  description: EditorDescription,
+  baseHash: string,
+  modelPath: string,
+): void {
+  if (description.base.hash === baseHash) return;
+  throw new MalmenError(
+    'mismatch',
+    `${folder}: this editor was trained on another model (${description.base.path}, content ${description.base.hash.slice(0, 12)}) than ` +
+      `${modelPath} (content ${baseHash.slice(0, 12)}); use the model it was trained on, or train an editor for this one`,
+  );
+}
+
+/** Opens the networks of a saved editor for a model whose layers are those of the description. */
+export async function loadEditor(
+  folder: string,
+  description: EditorDescription,
+  model: EditableModel,
+  rowLimit: number,
+): Promise<HyperEditor> {
+  const file = await readSafetensorsHeader(join(folder, weightsFile));
+  const method = metaMethods[description.method];
+  const networks: ResidentNetwork[] = [];
+  for (const group of model.groups) {
+    const shape = networkShape(group, description);
+    const { tensors, moments } = await readNetwork(file, shape);
+    networks.push(await ResidentNetwork.open(model.runtime, method, tensors, { shape, moments, rowLimit }));
+  }
+  return new HyperEditor(method, description.tokens, networks);
+}
+
+export function networkShape(
+  { keySize, valueSize, layers }: LayerGroup,
+  { rank, blocks }: { readonly rank: number; readonly blocks: number },
+): HyperNetworkShape {
+  return { keySize, valueSize, layers: layers.length, rank, blocks };
+}
+
+async function readNetwork(file: SafetensorsFile, shape: HyperNetworkShape) {
+  const prefix = groupName(shape);
+  const entry = (name: string, dims: readonly number[]) => {
+    const found = file.tensors.get(`${prefix}.${name}`);
+    if (!found) throw new MalmenError('bad-input', `${file.path}: tensor '${prefix}.${name}' is missing`);
+    if (String(found.shape) === String(dims)) return found;
+    throw new MalmenError('bad-input', `${file.path}: tensor '${found.name}' must be [${dims}], got [${found.shape}]`);
+  };
+  const tensors = new Map<string, TensorOf<'f32'>>();
+  for (const [name, dims] of parameterShapes(shape))
+    tensors.set(name, (await readTensor(entry(name, dims))) as TensorOf<'f32'>);
+  const width = shape.keySize + shape.valueSize;
+  const doubles = (name: string, size: number) => readFloat64(entry(`normalizer.${name}`, [size]));
+  const [count] = await doubles('count', 1);
+  const moments = RunningMoments.from({
+    count: count!,
+    mean: await doubles('mean', width),
+    squares: await doubles('squares', width),
+  });
+  return { tensors, moments };
+}

@@ -1,0 +1,100 @@
+// Evaluates edits fact by fact: each record's prompts are asked of the model before and after, and nothing is averaged before
+// the record's own row is complete.
+
+import type { TokenizedRecord } from '../data/tokenized-record.js';
+import type { EditableModel, LayerTensors } from '../engine/editable-model.js';
+import { type AnswerPrediction, agreement, mean, success } from './metrics.js';
+import { type PredictOptions, predictPairs } from './predict.js';
+
+/** Scores under one set of weights, each between 0 and 1; absent where the record has no such prompt. */
+export interface FactScores {
+  /** Edit success: share of the new answer's tokens that are the most likely ones. */
+  readonly es: number;
+  /** The same on rephrased prompts, their mean. */
+  readonly gs?: number;
+  /** The same on unrelated prompts against their true answers, their mean. */
+  readonly ls?: number;
+}
+
+/** One record's row. */
+export interface FactRow {
+  readonly id: string;
+  readonly before: FactScores;
+  readonly after: FactScores;
+  /** Share of tokens on unrelated prompts that are predicted as before the edit. */
+  readonly unchanged?: number;
+}
+
+/** Means over records; a metric that no record has is absent. */
+export interface EditScores {
+  readonly facts: number;
+  readonly es: number;
+  readonly gs?: number;
+  readonly ls?: number;
+  readonly unchanged?: number;
+  readonly before: { readonly es: number; readonly gs?: number; readonly ls?: number };
+}
+
+/** Asks every prompt of every record under both sets of weights. */
+export async function evaluateRecords(
+  model: EditableModel,
+  weights: { readonly before: LayerTensors; readonly after: LayerTensors },
+  records: readonly TokenizedRecord[],
+  options: PredictOptions,
+): Promise<FactRow[]> {
+  const pairs = records.flatMap(({ edit, rephrasings, unrelated }) => [edit, ...rephrasings, ...unrelated]);
+  const predictions = await predictPairs(model, [weights.before, weights.after], pairs, options);
+  const remaining = predictions.values();
+  const take = (count: number) => Array.from({ length: count }, () => remaining.next().value as BeforeAfter);
+  return records.map(({ record, rephrasings, unrelated }) => {
+    const [edit] = take(1);
+    return factRow(record.id, edit!, take(rephrasings.length), take(unrelated.length));
+  });
+}
+
+type BeforeAfter = readonly [AnswerPrediction, AnswerPrediction];
+
+function factRow(
+  id: string,
+  edit: BeforeAfter,
+  rephrasings: readonly BeforeAfter[],
+  unrelated: readonly BeforeAfter[],
+): FactRow {
+  const scores = (at: 0 | 1): FactScores => ({
+    es: success(edit[at]),
+    ...present('gs', mean(rephrasings.map((pair) => success(pair[at])))),
+    ...present('ls', mean(unrelated.map((pair) => success(pair[at])))),
+  });
+  const unchanged = mean(unrelated.map(([before, after]) => agreement(before.predicted, after.predicted)));
+  return { id, before: scores(0), after: scores(1), ...present('unchanged', unchanged) };
+}
+
+function present<K extends string>(key: K, value: number | undefined): Partial<Record<K, number>> {
+  return value === undefined ? {} : ({ [key]: value } as Record<K, number>);
+}
+
+/** Means over rows. @throws RangeError without rows */
+export function summarize(rows: readonly FactRow[]): EditScores {
+  const over = (pick: (row: FactRow) => number | undefined) =>
+    mean(rows.map(pick).filter((value) => value !== undefined));
+  const scores = (pick: (row: FactRow) => FactScores) => ({
+    es: over((row) => pick(row).es)!,
+    ...present(
+      'gs',
+      over((row) => pick(row).gs),
+    ),
+    ...present(
+      'ls',
+      over((row) => pick(row).ls),
+    ),
+  });
+  return {
+    facts: rows.length,
+    ...scores((row) => row.after),
+    ...present(
+      'unchanged',
+      over((row) => row.unchanged),
+    ),
+    before: scores((row) => row.before),
+  };
+}

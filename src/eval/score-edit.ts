@@ -1,0 +1,37 @@
+// Edits and asks in one go: the shift of some records, and what the shifted model then says of them.
+
+import { splitIntoBatches } from '../data/batch.js';
+import type { TokenizedRecord } from '../data/tokenized-record.js';
+import type { ComputeShiftOptions, Editor } from '../editors/editor.js';
+import type { EditableModel } from '../engine/editable-model.js';
+import { type EditScores, evaluateRecords, type FactRow, summarize } from './evaluate.js';
+import type { PredictOptions } from './predict.js';
+
+export type { EditScores } from './evaluate.js';
+
+/** Nothing stays behind: the shift is undone when this returns. */
+export async function scoreEdit(
+  model: EditableModel,
+  editor: Editor,
+  records: readonly TokenizedRecord[],
+  options: PredictOptions & { readonly onEditProgress?: ComputeShiftOptions['onProgress'] },
+): Promise<{ rows: FactRow[]; scores: EditScores }> {
+  const { batch, signal, onEditProgress } = options;
+  const batches = splitIntoBatches(
+    records.map(({ edit }) => edit),
+    { batchSize: batch, sortByLength: true },
+  );
+  const shift = await editor.computeShift(
+    model,
+    batches.map((item) => item.batch),
+    {
+      ...(signal ? { signal } : {}),
+      ...(onEditProgress ? { onProgress: onEditProgress } : {}),
+    },
+  );
+  const after = await model.shifted(shift);
+  model.runtime.release(...shift.values());
+  const rows = await evaluateRecords(model, { before: model.base, after }, records, options);
+  model.releaseWeights(after);
+  return { rows, scores: summarize(rows) };
+}
