@@ -27,7 +27,7 @@ export interface WorkerAnswer {
 
 /** @throws MalmenError `unsupported` when the device is not there. */
 export async function openRuntime({ inThread = false, ...options }: RuntimeOptions): Promise<Runtime> {
-  if (inThread) return new HostedRuntime(options.device, new SessionHost(options));
+  if (inThread) return new HostedRuntime(options.device, await SessionHost.start(options));
   const host = new WorkerHost(options);
   await host.ready;
   return new HostedRuntime(options.device, host);

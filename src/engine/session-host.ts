@@ -3,6 +3,9 @@
 
 import * as ort from 'onnxruntime-node';
 import { MalmenError } from '../errors.js';
+import { constant } from '../graph/build.js';
+import { emitProgram } from '../graph/emit.js';
+import { makeProgram } from '../graph/program.js';
 import { type DType, elementCount, type Tensor } from '../tensor.js';
 import type { Device, RuntimeMemory } from './runtime.js';
 
@@ -42,9 +45,26 @@ export class SessionHost {
   readonly #residents = new Map<number, Data>();
   readonly #pool = new BufferPool();
 
-  constructor(options: HostOptions) {
-    assertDevice(options.device);
+  private constructor(options: HostOptions) {
     this.#options = options;
+  }
+
+  /** @throws MalmenError `unsupported` when the device is not there. */
+  static async start(options: HostOptions): Promise<SessionHost> {
+    const host = new SessionHost(options);
+    await host.#probe();
+    return host;
+  }
+
+  /** Opens the smallest session: the runtime names the devices that it was built for, present or not. */
+  async #probe(): Promise<void> {
+    const { model } = emitProgram(makeProgram({ one: constant(1) }), () => 'fed');
+    try {
+      const session = await ort.InferenceSession.create(model, this.#sessionOptions({ model, optimize: false }));
+      await session.release();
+    } catch (error) {
+      throw unavailable(this.#options.device, error);
+    }
   }
 
   async open(id: number, request: SessionRequest): Promise<void> {
@@ -59,7 +79,7 @@ export class SessionHost {
       executionProviders: [this.#options.device],
       ...(this.#options.threads === undefined ? {} : { intraOpNumThreads: this.#options.threads }),
       graphOptimizationLevel: optimize ? 'all' : 'disabled',
-      logSeverityLevel: 3,
+      logSeverityLevel: 4,
       // Every session would keep an arena of its own at its peak size; without, freed memory serves the next one.
       enableCpuMemArena: false,
       enableMemPattern: false,
@@ -166,15 +186,11 @@ function makeTensor(dtype: DType, data: Data, shape: readonly number[]): ort.Ten
     : new ort.Tensor(ortType.i64, data as BigInt64Array, shape);
 }
 
-function assertDevice(device: Device): void {
-  const bundled = ort.listSupportedBackends().map((backend) => backend.name);
-  if (bundled.includes(device)) return;
+function unavailable(device: Device, cause: unknown): MalmenError {
   const fix =
     device === 'cuda'
       ? 'run `ONNXRUNTIME_NODE_INSTALL=1 node node_modules/onnxruntime-node/script/install.js` once to fetch the CUDA libraries'
       : 'use another device';
-  throw new MalmenError(
-    'unsupported',
-    `device '${device}' is not available here (found: ${bundled.join(', ')}); ${fix}`,
-  );
+  const reason = cause instanceof Error ? cause.message.trim() : String(cause);
+  return new MalmenError('unsupported', `device '${device}' is not available here; ${fix} (${reason})`, { cause });
 }

@@ -28,9 +28,9 @@ async function answer(host: SessionHost, { call, method, parameters }: WorkerCal
   }
 }
 
-function start(): void {
+async function start(): Promise<void> {
   try {
-    const host = new SessionHost(workerData as HostOptions);
+    const host = await SessionHost.start(workerData as HostOptions);
     // One call after another: a session uses every core by itself, and releases must not overtake runs.
     let last: Promise<void> = Promise.resolve();
     port.on('message', (call: WorkerCall) => {
@@ -42,4 +42,4 @@ function start(): void {
   }
 }
 
-start();
+await start();

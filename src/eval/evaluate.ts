@@ -2,6 +2,7 @@
 // the record's own row is complete.
 
 import type { TokenizedRecord } from '../data/tokenized-record.js';
+import type { TokenPair } from '../data/tuple.js';
 import type { EditableModel, LayerTensors } from '../engine/editable-model.js';
 import { type AnswerPrediction, agreement, mean, success } from './metrics.js';
 import { type PredictOptions, predictPairs } from './predict.js';
@@ -35,15 +36,33 @@ export interface EditScores {
   readonly before: { readonly es: number; readonly gs?: number; readonly ls?: number };
 }
 
-/** Asks every prompt of every record under both sets of weights. */
-export async function evaluateRecords(
+/** What a model says before and after, of any pairs. */
+export type PredictBoth = (pairs: readonly TokenPair[]) => Promise<readonly BeforeAfter[]>;
+
+/** Before and after as two sets of weights of one open model. */
+export function underWeights(
   model: EditableModel,
   weights: { readonly before: LayerTensors; readonly after: LayerTensors },
-  records: readonly TokenizedRecord[],
   options: PredictOptions,
-): Promise<FactRow[]> {
-  const pairs = records.flatMap(({ edit, rephrasings, unrelated }) => [edit, ...rephrasings, ...unrelated]);
-  const predictions = await predictPairs(model, [weights.before, weights.after], pairs, options);
+): PredictBoth {
+  return async (pairs) => {
+    const found = await predictPairs(model, [weights.before, weights.after], pairs, options);
+    return found.map(([before, after]) => [before!, after!]);
+  };
+}
+
+/** Every prompt of a record that is evaluated, in the order of {@link factRows}. */
+export function evaluatedPairs(records: readonly TokenizedRecord[]): TokenPair[] {
+  return records.flatMap(({ edit, rephrasings, unrelated }) => [edit, ...rephrasings, ...unrelated]);
+}
+
+/** Asks every prompt of every record. */
+export async function evaluateRecords(records: readonly TokenizedRecord[], predict: PredictBoth): Promise<FactRow[]> {
+  return factRows(records, await predict(evaluatedPairs(records)));
+}
+
+/** One row per record from the predictions of all its prompts. */
+export function factRows(records: readonly TokenizedRecord[], predictions: readonly BeforeAfter[]): FactRow[] {
   const remaining = predictions.values();
   const take = (count: number) => Array.from({ length: count }, () => remaining.next().value as BeforeAfter);
   return records.map(({ record, rephrasings, unrelated }) => {
@@ -52,7 +71,8 @@ export async function evaluateRecords(
   });
 }
 
-type BeforeAfter = readonly [AnswerPrediction, AnswerPrediction];
+/** Predictions for one pair. */
+export type BeforeAfter = readonly [AnswerPrediction, AnswerPrediction];
 
 function factRow(
   id: string,

@@ -4,7 +4,7 @@ import { splitIntoBatches } from '../data/batch.js';
 import type { TokenizedRecord } from '../data/tokenized-record.js';
 import type { ComputeShiftOptions, Editor } from '../editors/editor.js';
 import type { EditableModel } from '../engine/editable-model.js';
-import { type EditScores, evaluateRecords, type FactRow, summarize } from './evaluate.js';
+import { type EditScores, evaluateRecords, type FactRow, summarize, underWeights } from './evaluate.js';
 import type { PredictOptions } from './predict.js';
 
 export type { EditScores } from './evaluate.js';
@@ -31,7 +31,7 @@ export async function scoreEdit(
   );
   const after = await model.shifted(shift);
   model.runtime.release(...shift.values());
-  const rows = await evaluateRecords(model, { before: model.base, after }, records, options);
+  const rows = await evaluateRecords(records, underWeights(model, { before: model.base, after }, options));
   model.releaseWeights(after);
   return { rows, scores: summarize(rows) };
 }

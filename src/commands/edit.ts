@@ -1,0 +1,234 @@
+// `malmen edit`: edits a model, saves it, opens what it saved and asks that.
+
+import { join } from 'node:path';
+import { saveEditedModel } from '../checkpoint/save-model.js';
+import { saveShift } from '../checkpoint/shift-file.js';
+import { splitIntoBatches } from '../data/batch.js';
+import type { EditRecord } from '../data/record.js';
+import { readRecords } from '../data/spec.js';
+import type { TokenizedRecord } from '../data/tokenized-record.js';
+import type { Editor } from '../editors/editor.js';
+import { assertSameBase, loadEditor, readEditorDescription } from '../editors/editor-folder.js';
+import { FineTuning } from '../editors/fine-tuning.js';
+import type { EditableModel } from '../engine/editable-model.js';
+import { LanguageModel } from '../engine/language-model.js';
+import { type EditScores, evaluatedPairs, factRows, summarize } from '../eval/evaluate.js';
+import { exactMatch, type FactReport, factReports, writeFactReports } from '../eval/fact-report.js';
+import type { AnswerPrediction } from '../eval/metrics.js';
+import { predictPairs } from '../eval/predict.js';
+import type { TensorOf } from '../tensor.js';
+import { refuseFilledFolder, writeFileAtomic } from '../util/atomic-file.js';
+import type { CommandContext } from './events.js';
+import { generateAnswers } from './generations.js';
+import type { EditOptions } from './options.js';
+import { scoreTable } from './score-table.js';
+import { type Subject, tokenizeFor, withSubject } from './subject.js';
+
+export interface EditResult {
+  readonly out: string;
+  readonly editor: string;
+  readonly facts: number;
+  /** Facts whose whole answer is now the most likely one, asked of the saved checkpoint. */
+  readonly took: number;
+  readonly failedIds: readonly string[];
+  readonly scores: EditScores;
+  readonly exactMatch?: { readonly before: number; readonly after: number };
+  /** Frobenius norm of each layer's shift, and of its weight. */
+  readonly layers: readonly { readonly name: string; readonly shiftNorm: number; readonly weightNorm: number }[];
+  readonly editSeconds: number;
+  readonly secondsPerFact: number;
+  readonly verified: 'the saved checkpoint, opened again from disk';
+  readonly leftOut: readonly string[];
+}
+
+/** What the base model said, before it is closed. */
+interface Before {
+  readonly records: readonly TokenizedRecord[];
+  readonly predictions: readonly AnswerPrediction[];
+  readonly generations: readonly string[] | undefined;
+}
+
+interface Edited {
+  readonly editor: string;
+  readonly before: Before;
+  readonly layers: EditResult['layers'];
+  readonly editSeconds: number;
+  readonly leftOut: readonly string[];
+}
+
+export async function edit(options: EditOptions, context: CommandContext): Promise<EditResult> {
+  await refuseFilledFolder(options.out, options.force);
+  const records = await readRecords(options.records);
+  const edited = await withSubject(options, context, (subject) => editAndSave(subject, records, options, context));
+  const reports = await verify(edited.before, options, context);
+  const result = summary(options, edited, reports);
+  await writeFactReports(join(options.out, 'facts.jsonl'), reports);
+  await writeFileAtomic(join(options.out, 'edit.json'), `${JSON.stringify({ ...result, options }, null, 2)}\n`);
+  tell(result, reports, context);
+  return result;
+}
+
+async function editAndSave(
+  subject: Subject,
+  records: readonly EditRecord[],
+  options: EditOptions,
+  context: CommandContext,
+): Promise<Edited> {
+  const { model, hash } = subject;
+  const tokenized = await tokenizeFor(subject, records);
+  const { editable, editor } = await openEditor(subject, options);
+  const start = performance.now();
+  const batches = splitIntoBatches(
+    tokenized.map((record) => record.edit),
+    { batchSize: options.batch, sortByLength: true },
+  );
+  const shift = await editor.computeShift(
+    editable,
+    batches.map(({ batch }) => batch),
+    {
+      signal: context.signal,
+      onProgress: ({ done, total }) => context.emit({ kind: 'progress', stage: 'edit', done, total, unit: 'batches' }),
+    },
+  );
+  const weights = await editable.shifted(shift);
+  const editSeconds = (performance.now() - start) / 1000;
+  const modules = new Map<string, TensorOf<'f32'>>();
+  for (const [name, resident] of shift) modules.set(name, await model.runtime.download<TensorOf<'f32'>>(resident));
+  const edited = new Map<string, TensorOf<'f32'>>();
+  for (const { name } of editable.layers) {
+    edited.set(model.entry(`${name}.weight`).name, await model.runtime.download<TensorOf<'f32'>>(weights.get(name)!));
+  }
+  model.runtime.release(...shift.values());
+  editable.releaseWeights(weights);
+  const before = await askBefore(subject, editable, tokenized, options, context);
+  const { leftOut } = await saveEditedModel({
+    base: model.folder,
+    out: options.out,
+    force: options.force,
+    edited,
+    alongside: (folder) =>
+      saveShift(join(folder, 'shift.safetensors'), { baseHash: hash, editor: editor.name, modules }),
+  });
+  return { editor: editor.name, before, layers: await layerNorms(editable, modules), editSeconds, leftOut };
+}
+
+async function openEditor(
+  { model, hash }: Subject,
+  options: EditOptions,
+): Promise<{ editable: EditableModel; editor: Editor }> {
+  if (options.editor === 'ft') {
+    const editable = await model.editing(model.layers(options.layers));
+    return { editable, editor: new FineTuning({ steps: options.ftSteps, learningRate: options.ftRate }) };
+  }
+  const description = await readEditorDescription(options.editor);
+  assertSameBase(options.editor, description, hash, options.model);
+  const editable = await model.editing(model.layers(description.layers));
+  return { editable, editor: await loadEditor(options.editor, description, editable, 8192) };
+}
+
+async function askBefore(
+  { tokenizer }: Subject,
+  editable: EditableModel,
+  records: readonly TokenizedRecord[],
+  options: EditOptions,
+  context: CommandContext,
+): Promise<Before> {
+  const predictions = await ask(editable, records, options, 'ask before', context);
+  const stage = { batch: options.batch, stage: 'generate before' };
+  const generations = options.generate
+    ? await generateAnswers(editable, editable.base, tokenizer, records, stage, context)
+    : undefined;
+  return { records, predictions, generations };
+}
+
+async function ask(
+  editable: EditableModel,
+  records: readonly TokenizedRecord[],
+  { batch }: EditOptions,
+  stage: string,
+  { emit, signal }: CommandContext,
+): Promise<AnswerPrediction[]> {
+  const onProgress = (done: number, total: number) => emit({ kind: 'progress', stage, done, total, unit: 'prompts' });
+  const found = await predictPairs(editable, [editable.base], evaluatedPairs(records), { batch, signal, onProgress });
+  return found.map(([prediction]) => prediction!);
+}
+
+/** Opens what was written, as anybody would, and asks it everything. */
+async function verify(
+  { records, predictions, generations }: Before,
+  options: EditOptions,
+  context: CommandContext,
+): Promise<FactReport[]> {
+  return withSubject({ ...options, model: options.out }, context, async ({ model, tokenizer }) => {
+    const editable = await model.editing([]);
+    const after = await ask(editable, records, options, 'ask after', context);
+    const rows = factRows(
+      records,
+      predictions.map((before, at) => [before, after[at]!]),
+    );
+    if (!generations) return factReports(records, rows);
+    const stage = { batch: options.batch, stage: 'generate after' };
+    const spoken = await generateAnswers(editable, editable.base, tokenizer, records, stage, context);
+    return factReports(records, rows, { before: generations, after: spoken });
+  });
+}
+
+async function layerNorms(
+  editable: EditableModel,
+  modules: ReadonlyMap<string, TensorOf<'f32'>>,
+): Promise<EditResult['layers']> {
+  const norm = ({ data }: TensorOf<'f32'>) => Math.sqrt(data.reduce((sum, value) => sum + value * value, 0));
+  const layers = [];
+  for (const [name, shift] of modules) {
+    const weight = await editable.model.read(`${name}.weight`);
+    layers.push({ name, shiftNorm: norm(shift), weightNorm: norm(weight) });
+  }
+  return layers;
+}
+
+function summary(
+  options: EditOptions,
+  { editor, layers, editSeconds, leftOut }: Edited,
+  reports: readonly FactReport[],
+): EditResult {
+  const exact = exactMatch(reports);
+  return {
+    out: options.out,
+    editor,
+    facts: reports.length,
+    took: reports.filter(({ took }) => took).length,
+    failedIds: reports.filter(({ took }) => !took).map(({ id }) => id),
+    scores: summarize(reports),
+    ...(exact ? { exactMatch: exact } : {}),
+    layers,
+    editSeconds,
+    secondsPerFact: editSeconds / reports.length,
+    verified: 'the saved checkpoint, opened again from disk',
+    leftOut,
+  };
+}
+
+/** Failures shown on the terminal; all of them are in facts.jsonl. */
+const shownFailures = 20;
+
+function tell(result: EditResult, reports: readonly FactReport[], { emit }: CommandContext): void {
+  for (const name of result.leftOut) {
+    emit({ kind: 'warning', text: `${name} was not copied: it would still hold the unedited weights` });
+  }
+  emit(
+    scoreTable(
+      `${result.facts} facts edited by ${result.editor}, asked of the saved checkpoint`,
+      result.scores,
+      result.exactMatch,
+    ),
+  );
+  const failed = reports.filter(({ took }) => !took);
+  if (failed.length > 0) {
+    const rows = failed
+      .slice(0, shownFailures)
+      .map((row) => [row.id, row.prompt, row.answer, row.generated?.after ?? null, row.after.es]);
+    const title = `${failed.length} of ${reports.length} facts did not take${failed.length > shownFailures ? ` (first ${shownFailures}; all in facts.jsonl)` : ''}`;
+    emit({ kind: 'table', title, columns: ['id', 'prompt', 'wanted', 'generated', 'ES'], rows });
+  }
+  emit({ kind: 'note', text: `saved ${result.out}: model, shift.safetensors, facts.jsonl, edit.json` });
+}

@@ -1,0 +1,35 @@
+// Free greedy generation of every record's edit prompt, as text.
+
+import type { TokenizedRecord } from '../data/tokenized-record.js';
+import type { EditableModel, LayerTensors } from '../engine/editable-model.js';
+import { generate } from '../eval/generate.js';
+import type { Tokenizer } from '../tokenizer/tokenizer.js';
+import type { CommandContext } from './events.js';
+
+/** Tokens beyond the wanted answer's length that a generation may take to come to its end. */
+const spareTokens = 8;
+
+export async function generateAnswers(
+  model: EditableModel,
+  weights: LayerTensors,
+  tokenizer: Tokenizer,
+  records: readonly TokenizedRecord[],
+  { batch, stage }: { readonly batch: number; readonly stage: string },
+  { emit, signal }: CommandContext,
+): Promise<string[]> {
+  const longest = records.reduce((most, { edit }) => Math.max(most, edit.answer.length), 0);
+  const ids = await generate(
+    model,
+    weights,
+    tokenizer,
+    records.map(({ edit }) => edit.prompt),
+    {
+      maxTokens: longest + spareTokens,
+      batch,
+      stopAtSentence: true,
+      signal,
+      onProgress: (done, total) => emit({ kind: 'progress', stage, done, total, unit: 'facts' }),
+    },
+  );
+  return [...(await tokenizer.decode(ids))];
+}

@@ -1,0 +1,58 @@
+// The per-fact report: one JSON line per record with what it asked, what came back and its scores. Knows no editor.
+
+import type { TokenizedRecord } from '../data/tokenized-record.js';
+import { cutAtNaturalStop, normalizeAnswer } from '../tokenizer/stop.js';
+import { writeFileAtomic } from '../util/atomic-file.js';
+import type { FactRow } from './evaluate.js';
+import { mean } from './metrics.js';
+
+/** Free generations of every record's edit prompt, in order. */
+export interface Generations {
+  readonly before: readonly string[];
+  readonly after: readonly string[];
+}
+
+export interface FactReport extends FactRow {
+  readonly prompt: string;
+  readonly answer: string;
+  readonly was?: string;
+  /** Every token of the new answer is the most likely one. */
+  readonly took: boolean;
+  /** What the model says freely, cut at its natural end. */
+  readonly generated?: { readonly before: string; readonly after: string };
+  /** The generated answer is the wanted one. */
+  readonly exact?: { readonly before: boolean; readonly after: boolean };
+}
+
+export function factReports(
+  records: readonly TokenizedRecord[],
+  rows: readonly FactRow[],
+  generations?: Generations,
+): FactReport[] {
+  return records.map(({ record: { edit, was } }, at) => ({
+    ...rows[at]!,
+    prompt: edit.prompt,
+    answer: edit.answer,
+    ...(was === undefined ? {} : { was }),
+    took: rows[at]!.after.es === 1,
+    ...(generations ? spoken(edit.answer, generations.before[at]!, generations.after[at]!) : {}),
+  }));
+}
+
+function spoken(answer: string, before: string, after: string) {
+  const generated = { before: cutAtNaturalStop(before).trim(), after: cutAtNaturalStop(after).trim() };
+  const same = (text: string) => normalizeAnswer(text) === normalizeAnswer(answer);
+  return { generated, exact: { before: same(generated.before), after: same(generated.after) } };
+}
+
+/** Share of facts whose free generation is exactly the new answer; undefined without generations. */
+export function exactMatch(reports: readonly FactReport[]): { before: number; after: number } | undefined {
+  const shares = (when: 'before' | 'after') =>
+    mean(reports.flatMap(({ exact }) => (exact ? [Number(exact[when])] : [])));
+  const [before, after] = [shares('before'), shares('after')];
+  return before === undefined || after === undefined ? undefined : { before, after };
+}
+
+export async function writeFactReports(path: string, reports: readonly FactReport[]): Promise<void> {
+  await writeFileAtomic(path, reports.map((report) => `${JSON.stringify(report)}\n`).join(''));
+}

@@ -1,0 +1,126 @@
+// Free generation, greedy or sampled, of many prompts at once. Each step runs the whole sequence again: exact, and for the
+// short answers of facts fast enough.
+
+import { decoderBatch } from '../data/batch.js';
+import type { EditableModel, LayerTensors } from '../engine/editable-model.js';
+import type { TensorOf } from '../tensor.js';
+import { hasNaturalStop } from '../tokenizer/stop.js';
+import type { Tokenizer } from '../tokenizer/tokenizer.js';
+import type { Random } from '../util/random.js';
+
+export interface GenerateOptions {
+  /** New tokens at most. */
+  readonly maxTokens: number;
+  /** Prompts per pass. */
+  readonly batch: number;
+  /** Stop at the natural end of the first sentence, not only at the end of text. */
+  readonly stopAtSentence: boolean;
+  /** Absent: the most likely token. */
+  readonly sampling?: Sampling;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+export interface Sampling {
+  /** Above 0; logits are divided by it. */
+  readonly temperature: number;
+  /** Only this many most likely tokens; all when absent. */
+  readonly topK?: number;
+  readonly random: Random;
+}
+
+/** The continuation of each prompt (token ids), without the end-of-text token. */
+export async function generate(
+  model: EditableModel,
+  weights: LayerTensors,
+  tokenizer: Tokenizer,
+  prompts: readonly (readonly number[])[],
+  options: GenerateOptions,
+): Promise<number[][]> {
+  const generated: number[][] = prompts.map(() => []);
+  const order = prompts.map((_, index) => index).sort((a, b) => prompts[a]!.length - prompts[b]!.length);
+  for (let start = 0; start < order.length; start += options.batch) {
+    await generateBatch(
+      model,
+      weights,
+      tokenizer,
+      prompts,
+      generated,
+      order.slice(start, start + options.batch),
+      options,
+    );
+    options.onProgress?.(Math.min(start + options.batch, order.length), order.length);
+  }
+  return generated;
+}
+
+async function generateBatch(
+  model: EditableModel,
+  weights: LayerTensors,
+  tokenizer: Tokenizer,
+  prompts: readonly (readonly number[])[],
+  generated: number[][],
+  indices: readonly number[],
+  options: GenerateOptions,
+): Promise<void> {
+  const room = model.model.definition.contextTokens;
+  let open = indices.filter((index) => prompts[index]!.length <= room);
+  for (let step = 0; step < options.maxTokens && open.length > 0; step++) {
+    options.signal?.throwIfAborted();
+    const next = await nextTokens(
+      model,
+      weights,
+      open.map((index) => [...prompts[index]!, ...generated[index]!]),
+      options.sampling,
+    );
+    const going = open
+      .map((index, at) => ({ index, token: next[at]! }))
+      .filter(({ token }) => token !== tokenizer.endOfText);
+    for (const { index, token } of going) generated[index]!.push(token);
+    open = going.map(({ index }) => index).filter((index) => prompts[index]!.length + generated[index]!.length <= room);
+    if (options.stopAtSentence) open = await withoutStopped(tokenizer, generated, open);
+  }
+}
+
+async function withoutStopped(
+  tokenizer: Tokenizer,
+  generated: readonly number[][],
+  open: readonly number[],
+): Promise<number[]> {
+  const texts = await tokenizer.decode(open.map((index) => generated[index]!));
+  return open.filter((_, at) => !hasNaturalStop(texts[at]!));
+}
+
+async function nextTokens(
+  model: EditableModel,
+  weights: LayerTensors,
+  sequences: readonly (readonly number[])[],
+  sampling: Sampling | undefined,
+): Promise<number[]> {
+  // One answer token: the row of each sequence's last token is asked, whatever its label.
+  const frozen = await model.freeze(decoderBatch(sequences.map((prompt) => ({ prompt, answer: [0] }))));
+  try {
+    if (!sampling) return Array.from((await model.predict(frozen, weights)).predicted, Number);
+    const logits = await model.logits(frozen, weights);
+    const { data, shape } = await model.runtime.download<TensorOf<'f32'>>(logits);
+    model.runtime.release(logits);
+    const width = shape[1]!;
+    return sequences.map((_, row) => sample(data.subarray(row * width, (row + 1) * width), sampling));
+  } finally {
+    model.releaseFrozen(frozen);
+  }
+}
+
+/** Draws a token from softmax(logits / temperature), of the `topK` largest. */
+function sample(logits: Float32Array, { temperature, topK, random }: Sampling): number {
+  const ids = Array.from(logits.keys())
+    .sort((a, b) => logits[b]! - logits[a]!)
+    .slice(0, topK ?? logits.length);
+  const weights = ids.map((id) => Math.exp((logits[id]! - logits[ids[0]!]!) / temperature));
+  let left = random.uniform() * weights.reduce((sum, weight) => sum + weight, 0);
+  const at = weights.findIndex((weight) => {
+    left -= weight;
+    return left < 0;
+  });
+  return ids[at < 0 ? ids.length - 1 : at]!;
+}
