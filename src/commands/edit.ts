@@ -11,7 +11,6 @@ import type { Editor } from '../editors/editor.js';
 import { assertSameBase, loadEditor, readEditorDescription } from '../editors/editor-folder.js';
 import { FineTuning } from '../editors/fine-tuning.js';
 import type { EditableModel } from '../engine/editable-model.js';
-import { LanguageModel } from '../engine/language-model.js';
 import { type EditScores, evaluatedPairs, factRows, summarize } from '../eval/evaluate.js';
 import { exactMatch, type FactReport, factReports, writeFactReports } from '../eval/fact-report.js';
 import type { AnswerPrediction } from '../eval/metrics.js';

@@ -1,0 +1,266 @@
+// `malmen bench`: times the work of the project against the least that it could take on this machine.
+
+import { HyperEditor } from '../editors/hyper-editor.js';
+import { initialParameters } from '../editors/hyper-network.js';
+import { malmen } from '../editors/malmen.js';
+import { ResidentNetwork } from '../editors/resident-network.js';
+import { RunningMoments } from '../editors/running-moments.js';
+import type { EditableModel } from '../engine/editable-model.js';
+import { LanguageModel } from '../engine/language-model.js';
+import { openRuntime } from '../engine/open-runtime.js';
+import { residentMatrices } from '../engine/resident-matrix.js';
+import type { Runtime } from '../engine/runtime.js';
+import { openNormalEquation } from '../linalg/normal-equation.js';
+import { f32 } from '../tensor.js';
+import { MetaTrainer } from '../train/meta-trainer.js';
+import { Random } from '../util/random.js';
+import { withBenchModel } from './bench/bench-model.js';
+import { type EditWork, editFlops, type LanguageModelWork, shiftFlops, trainingStepFlops } from './bench/floor.js';
+import { matmulRate } from './bench/matmul-rate.js';
+import { randomBatches } from './bench/random-batch.js';
+import type { CommandContext } from './events.js';
+import type { BenchOptions } from './options.js';
+
+export interface BenchResult {
+  readonly what: BenchOptions['what'];
+  /** The fastest run. */
+  readonly seconds: number;
+  /** Floating-point operations of the job over the matrix-product rate. */
+  readonly floorSeconds: number;
+  readonly ratio: number;
+  readonly peakRssBytes: number;
+  /** Seconds of each part of the fastest run. */
+  readonly stages: Readonly<Record<string, number>>;
+  readonly flops: number;
+  readonly matmulFlopsPerSecond: number;
+  readonly options: Partial<BenchOptions>;
+}
+
+/** One measured run. */
+interface Run {
+  readonly seconds: number;
+  readonly stages: Readonly<Record<string, number>>;
+}
+
+export async function bench(options: BenchOptions, context: CommandContext): Promise<BenchResult> {
+  const measure = { step: benchStep, edit: benchEdit, solve: benchSolve, matmul: benchMatmul }[options.what];
+  const { runs, flops, rate } = await measure(options, context);
+  const best = runs.reduce((fastest, run) => (run.seconds < fastest.seconds ? run : fastest));
+  const floorSeconds = flops / rate;
+  const peakRssBytes = process.resourceUsage().maxRSS * 1024;
+  const result = {
+    what: options.what,
+    ...best,
+    floorSeconds,
+    ratio: best.seconds / floorSeconds,
+    peakRssBytes,
+    flops,
+    matmulFlopsPerSecond: rate,
+    options,
+  };
+  tell(result, context);
+  return result;
+}
+
+interface Measured {
+  readonly runs: readonly Run[];
+  readonly flops: number;
+  readonly rate: number;
+}
+
+function runtimeOptions({ device, threads }: BenchOptions) {
+  return { device, ...(threads === undefined ? {} : { threads }) };
+}
+
+/** Runs a job `repeats` times after one warm-up. */
+async function repeat(
+  { repeats }: BenchOptions,
+  { emit, signal }: CommandContext,
+  job: () => Promise<Record<string, number>>,
+): Promise<Run[]> {
+  const runs: Run[] = [];
+  for (let run = -1; run < repeats; run++) {
+    signal.throwIfAborted();
+    const start = performance.now();
+    const stages = await job();
+    if (run >= 0) runs.push({ seconds: (performance.now() - start) / 1000, stages });
+    emit({ kind: 'progress', stage: 'bench', done: run + 2, total: repeats + 1, unit: 'runs' });
+  }
+  return runs;
+}
+
+/** The rate before and after the job: the better one, so that a busy moment does not flatter the ratio. */
+async function withRate(
+  runtime: Runtime,
+  work: () => Promise<readonly Run[]>,
+): Promise<{ runs: readonly Run[]; rate: number }> {
+  const before = await matmulRate(runtime);
+  const runs = await work();
+  return { runs, rate: Math.max(before, await matmulRate(runtime)) };
+}
+
+async function benchMatmul(options: BenchOptions, context: CommandContext): Promise<Measured> {
+  const runtime = await openRuntime(runtimeOptions(options));
+  try {
+    const flops = 2 * 1024 * 768 * 3072;
+    const runs = await repeat(options, context, async () => ({ rate: await matmulRate(runtime) }));
+    const rate = Math.max(...runs.map(({ stages }) => stages.rate!));
+    return { runs: runs.map(({ stages }) => ({ seconds: flops / stages.rate!, stages: {} })), flops, rate };
+  } finally {
+    await runtime.close();
+  }
+}
+
+/** A MALMEN editor with fresh networks on the benchmark model. */
+interface Bench {
+  readonly model: LanguageModel;
+  readonly editable: EditableModel;
+  readonly editor: HyperEditor;
+  readonly random: Random;
+}
+
+async function withBench<R>(options: BenchOptions, work: (bench: Bench) => Promise<R>): Promise<R> {
+  return withBenchModel(async (folder) => {
+    const model = await LanguageModel.open(folder, runtimeOptions(options));
+    try {
+      const editable = await model.editing(model.layers());
+      const random = Random.stream(options.seed, 'bench');
+      const { keySize, valueSize, layers } = editable.groups[0]!;
+      const shape = { keySize, valueSize, layers: layers.length, rank: options.rank, blocks: options.blocks };
+      const tensors = initialParameters(shape, { learningRate: 1e-6, logLambda: 0 }, random);
+      const moments = new RunningMoments(keySize + valueSize);
+      const network = await ResidentNetwork.open(model.runtime, malmen, tensors, { shape, moments, rowLimit: 8192 });
+      return await work({ model, editable, editor: new HyperEditor(malmen, 'answers', [network]), random });
+    } finally {
+      await model.close();
+    }
+  });
+}
+
+function workOf({ model, editable }: Bench, options: BenchOptions): { lm: LanguageModelWork; edit: EditWork } {
+  const { layers, vocabularySize } = model.definition;
+  const size = (from: typeof layers) => from.reduce((sum, { keySize, valueSize }) => sum + keySize * valueSize, 0);
+  const first = layers.indexOf(editable.layers[0]!);
+  const { keySize, valueSize } = editable.layers[0]!;
+  const { edits, tokens, answerTokens, rank, blocks } = options;
+  const lm = {
+    edits,
+    tokens,
+    answerTokens,
+    frozen: size(layers.slice(0, first)),
+    live: size(layers.slice(first)),
+    head: vocabularySize * valueSize,
+    edited: size(editable.layers),
+  };
+  const network = blocks * 2 * (keySize + valueSize) * rank;
+  return { lm, edit: { layers: editable.layers.length, keySize, valueSize, rows: edits * answerTokens, network } };
+}
+
+async function benchStep(options: BenchOptions, context: CommandContext): Promise<Measured> {
+  return withBench(options, async (setup) => {
+    const { model, editable, editor, random } = setup;
+    const draw = () => {
+      const shape = { size: options.batch, tokens: options.tokens, answerTokens: options.answerTokens };
+      return randomBatches(options.edits, shape, model.definition.vocabularySize, random);
+    };
+    const batches = { edits: draw(), rephrasings: draw(), unrelated: draw() };
+    let stages: Record<string, number> = {};
+    const onStage = (stage: string, seconds: number) => {
+      stages[stage] = seconds;
+    };
+    const trainer = await MetaTrainer.open(editable, editor, {
+      metaRate: 1e-5,
+      maxGradientNorm: 1,
+      localityWeight: 1,
+      onStage,
+    });
+    const job = async () => {
+      stages = {};
+      await trainer.train(batches);
+      return stages;
+    };
+    const { lm, edit } = workOf(setup, options);
+    return {
+      ...(await withRate(model.runtime, () => repeat(options, context, job))),
+      flops: trainingStepFlops(lm, edit),
+    };
+  });
+}
+
+async function benchEdit(options: BenchOptions, context: CommandContext): Promise<Measured> {
+  return withBench(options, async (setup) => {
+    const { model, editable, editor, random } = setup;
+    const shape = { size: options.batch, tokens: options.tokens, answerTokens: options.answerTokens };
+    const batches = randomBatches(options.edits, shape, model.definition.vocabularySize, random);
+    const sample = await editor.capture(editable, batches[0]!);
+    await editor.observe(sample);
+    editor.releaseChunk(editable, sample);
+    const job = async () => {
+      const onProgress = ({ done, total }: { done: number; total: number }) =>
+        context.emit({ kind: 'progress', stage: 'edit', done, total, unit: 'batches' });
+      const shift = await editor.computeShift(editable, batches, { signal: context.signal, onProgress });
+      model.runtime.release(...shift.values());
+      return {};
+    };
+    const { lm, edit } = workOf(setup, options);
+    return { ...(await withRate(model.runtime, () => repeat(options, context, job))), flops: editFlops(lm, edit) };
+  });
+}
+
+/** One primal solve: twice as many rows as the key size, a quarter of it as value size. */
+async function benchSolve(options: BenchOptions, context: CommandContext): Promise<Measured> {
+  const { keySize, seed } = options;
+  const work = { layers: 1, keySize, valueSize: Math.ceil(keySize / 4), rows: 2 * keySize, network: 0 };
+  const runtime = await openRuntime(runtimeOptions(options));
+  try {
+    const ops = residentMatrices(runtime);
+    const random = Random.stream(seed, 'solve');
+    const matrix = (m: number, n: number) =>
+      ops.upload(
+        f32(
+          Float32Array.from({ length: m * n }, () => random.uniform() - 0.5),
+          [m, n],
+        ),
+      );
+    const keys = await matrix(work.rows, keySize);
+    const changes = await matrix(work.rows, work.valueSize);
+    const job = async () => {
+      const equation = openNormalEquation(ops, {
+        module: 'bench',
+        keySize,
+        valueSize: work.valueSize,
+        rows: work.rows,
+        lambda: 1,
+        form: 'primal',
+      });
+      const start = performance.now();
+      await equation.add(keys, changes);
+      const added = performance.now();
+      ops.release((await equation.solve()).takeShift());
+      return { gram: (added - start) / 1000, factorAndSolve: (performance.now() - added) / 1000 };
+    };
+    return { ...(await withRate(runtime, () => repeat(options, context, job))), flops: shiftFlops(work) };
+  } finally {
+    await runtime.close();
+  }
+}
+
+function tell(result: BenchResult, { emit }: CommandContext): void {
+  const stages = Object.entries(result.stages).map(([stage, seconds]) => [stage, seconds, seconds / result.seconds]);
+  const whole = [
+    ['whole', result.seconds, 1],
+    ['floor (work / rate)', result.floorSeconds, result.floorSeconds / result.seconds],
+  ];
+  emit({
+    kind: 'table',
+    title: `bench ${result.what}`,
+    columns: ['stage', 'seconds', 'share'],
+    rows: [...stages, ...whole],
+  });
+  const gigaflops = (result.matmulFlopsPerSecond / 1e9).toFixed(0);
+  const peak = (result.peakRssBytes / 1e9).toFixed(2);
+  emit({
+    kind: 'note',
+    text: `time / floor ${result.ratio.toFixed(2)}; matrix products ${gigaflops} GFLOP/s; peak memory ${peak} GB`,
+  });
+}

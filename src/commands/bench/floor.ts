@@ -1,0 +1,56 @@
+// The least arithmetic that a job must do, in floating-point operations: what measured times are held against.
+
+export interface LanguageModelWork {
+  /** Sequences and tokens of each. */
+  readonly edits: number;
+  readonly tokens: number;
+  readonly answerTokens: number;
+  /** Matrix parameters below and from the first edited layer on, of the vocabulary head, and of the edited layers. */
+  readonly frozen: number;
+  readonly live: number;
+  readonly head: number;
+  readonly edited: number;
+}
+
+export interface EditWork {
+  readonly layers: number;
+  readonly keySize: number;
+  readonly valueSize: number;
+  /** Key rows per layer. */
+  readonly rows: number;
+  /** Hyper-network parameters used per row. */
+  readonly network: number;
+}
+
+/**
+ * One MALMEN training step: three frozen forwards (edit, rephrased, unrelated), four live ones (unrelated twice), three live
+ * backwards of which two give weight gradients, the head at answer rows, the solve, and the hyper-network forward, then
+ * forward and backward.
+ */
+export function trainingStepFlops(lm: LanguageModelWork, edit: EditWork): number {
+  const rows = lm.edits * lm.tokens;
+  const answers = lm.edits * lm.answerTokens;
+  const model = 2 * rows * (3 * lm.frozen + 4 * lm.live + 3 * lm.live + 2 * lm.edited);
+  const head = 2 * answers * lm.head * (4 + 3);
+  return model + head + solveFlops(edit) + 2 * edit.layers * edit.rows * edit.network * (1 + 3);
+}
+
+/** Editing without learning: one forward and one backward without weight gradients, the hyper-network forward, the solve. */
+export function editFlops(lm: LanguageModelWork, edit: EditWork): number {
+  const rows = lm.edits * lm.tokens;
+  const model = 2 * rows * (lm.frozen + 2 * lm.live);
+  const head = 2 * lm.edits * lm.answerTokens * lm.head * 2;
+  return model + head + shiftFlops(edit) + 2 * edit.layers * edit.rows * edit.network;
+}
+
+/** Normal equations of all layers with shift and meta-gradient, in the cheaper form. */
+function solveFlops({ layers, keySize: k, valueSize: v, rows: n }: EditWork): number {
+  const side = Math.min(n, k);
+  return layers * (n * k * side + side ** 3 / 3 + 2 * 2 * side * side * v + 2 * 2 * n * k * v);
+}
+
+/** Normal equations of all layers, the shift only. */
+export function shiftFlops({ layers, keySize: k, valueSize: v, rows: n }: EditWork): number {
+  const side = Math.min(n, k);
+  return layers * (n * k * side + side ** 3 / 3 + 2 * side * side * v + 2 * n * k * v);
+}

@@ -1,0 +1,112 @@
+// `malmen inspect`: what a folder or file is, which layers it could edit, and the memory that a job would need.
+
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type ModelFolder, openModelFolder } from '../checkpoint/model-folder.js';
+import { readSafetensorsHeader } from '../checkpoint/safetensors.js';
+import { type EditorDescription, editorFile, readEditorDescription } from '../editors/editor-folder.js';
+import { fileError } from '../errors.js';
+import { defineModel } from '../models/index.js';
+import type { EditableLayer, ModelDefinition } from '../models/model.js';
+import type { CommandContext } from './events.js';
+import { estimateMemory, type MemoryEstimate } from './memory-estimate.js';
+import type { InspectOptions } from './options.js';
+
+export type InspectResult = ModelReport | EditorReport | FileReport;
+
+export interface ModelReport {
+  readonly kind: 'model';
+  readonly modelType: string;
+  readonly parameters: number;
+  readonly dtypes: readonly string[];
+  readonly vocabulary: number;
+  readonly contextTokens: number;
+  readonly layers: readonly (EditableLayer & { readonly isDefault: boolean })[];
+  readonly memory: MemoryEstimate;
+}
+
+export interface EditorReport extends EditorDescription {
+  readonly kind: 'editor';
+}
+
+export interface FileReport {
+  readonly kind: 'file';
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly tensors: readonly { readonly name: string; readonly dtype: string; readonly shape: readonly number[] }[];
+}
+
+export async function inspect(options: InspectOptions, context: CommandContext): Promise<InspectResult> {
+  const info = await stat(options.path).catch((error) => {
+    throw fileError(error, options.path, 'inspecting');
+  });
+  if (!info.isDirectory()) return inspectFile(options.path, context);
+  const isEditor = await stat(join(options.path, editorFile)).then(
+    () => true,
+    () => false,
+  );
+  return isEditor ? inspectEditor(options.path, context) : inspectModel(options, context);
+}
+
+async function inspectFile(path: string, { emit }: CommandContext): Promise<FileReport> {
+  const { metadata, tensors } = await readSafetensorsHeader(path);
+  const list = [...tensors.values()].map(({ name, dtype, shape }) => ({ name, dtype, shape }));
+  emit({
+    kind: 'table',
+    title: `${path}: ${list.length} tensors`,
+    columns: ['tensor', 'dtype', 'shape'],
+    rows: list.map(({ name, dtype, shape }) => [name, dtype, shape.join(' x ')]),
+  });
+  for (const [key, value] of Object.entries(metadata)) emit({ kind: 'note', text: `${key}: ${value}` });
+  return { kind: 'file', metadata, tensors: list };
+}
+
+async function inspectEditor(path: string, { emit }: CommandContext): Promise<EditorReport> {
+  const description = await readEditorDescription(path);
+  const { method, base, layers, tokens, rank, blocks, steps } = description;
+  const rows = [
+    ['method', method],
+    ['base model', `${base.modelType}, ${base.path}, content ${base.hash.slice(0, 12)}`],
+    ['layers', layers.join(', ')],
+    ['tokens', tokens],
+    ['hyper-network', `rank ${rank}, ${blocks} blocks`],
+    ['training steps', steps],
+  ];
+  emit({ kind: 'table', title: `${path}: trained editor`, columns: ['', ''], rows });
+  return { kind: 'editor', ...description };
+}
+
+async function inspectModel({ path, edits, rank }: InspectOptions, { emit }: CommandContext): Promise<ModelReport> {
+  const folder = await openModelFolder(path);
+  const definition = defineModel(folder.config);
+  const report = describeModel(folder, definition, { edits, rank });
+  const title = `${path}: ${report.modelType}, ${(report.parameters / 1e6).toFixed(1)} M parameters (${report.dtypes.join(', ')}), vocabulary ${report.vocabulary}, ${report.contextTokens} tokens`;
+  const rows = report.layers.map((layer) => [
+    layer.name,
+    layer.keySize,
+    layer.valueSize,
+    layer.orientation,
+    layer.isDefault ? 'default' : '',
+  ]);
+  emit({ kind: 'table', title, columns: ['layer', 'key size', 'value size', 'stored', ''], rows });
+  const memory = Object.entries(report.memory).map(([name, bytes]) => [name, bytes / 1e6]);
+  emit({ kind: 'table', title: `memory for ${edits} facts at rank ${rank}`, columns: ['', 'MB'], rows: memory });
+  return report;
+}
+
+function describeModel(
+  { tensors }: ModelFolder,
+  definition: ModelDefinition,
+  job: { edits: number; rank: number },
+): ModelReport {
+  const defaults = new Set(definition.defaultLayers);
+  return {
+    kind: 'model',
+    modelType: definition.modelType,
+    parameters: definition.parameters.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0),
+    dtypes: [...new Set([...tensors.values()].map(({ dtype }) => dtype))],
+    vocabulary: definition.vocabularySize,
+    contextTokens: definition.contextTokens,
+    layers: definition.layers.map((layer) => ({ ...layer, isDefault: defaults.has(layer.name) })),
+    memory: estimateMemory(definition, job),
+  };
+}
