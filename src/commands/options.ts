@@ -74,6 +74,7 @@ export const editOptions = z.strictObject({
   editor: path().describe('folder of a trained editor, or ft for plain fine-tuning of the same layers'),
   records: z.string().describe(`facts to change: ${spec}`),
   ...output,
+  rounds: count().default(1).describe('times the facts are captured and solved for, each under the shift so far'),
   layers: layers.describe('layers to fine-tune (only with --editor ft)'),
   batch: count().default(100).describe('prompts per pass through the language model'),
   ftSteps: count().default(20).describe('fine-tuning steps over all facts (only with --editor ft)'),

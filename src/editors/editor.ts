@@ -16,6 +16,8 @@ export interface EditProgress {
 
 export interface ComputeShiftOptions {
   readonly signal?: AbortSignal;
+  /** Times that the facts are captured and solved for, each under the shift so far. 1 by default; only trained editors use it. */
+  readonly rounds?: number;
   /** Called with the number of batches done. */
   readonly onProgress?: (progress: EditProgress) => void;
 }

@@ -6,7 +6,7 @@ import type { LayerGroup } from '../engine/layer-group.js';
 import type { TokenChoice } from '../engine/lm-programs.js';
 import { residentMatrices } from '../engine/resident-matrix.js';
 import { type Resident, residentRows } from '../engine/runtime.js';
-import { asShift } from '../engine/weight-shift.js';
+import { addShift, asShift } from '../engine/weight-shift.js';
 import type { MatrixOps } from '../linalg/matrix-ops.js';
 import { f32, i64 } from '../tensor.js';
 import { type AnswerBatch, answerCount, type ComputeShiftOptions, type Editor } from './editor.js';
@@ -21,6 +21,12 @@ export interface RowChunk {
   readonly loss: number;
   /** By group of layers. */
   readonly groups: readonly CapturedRows[];
+}
+
+export interface CaptureOptions {
+  readonly scale?: number;
+  /** Default: the base weights. */
+  readonly weights?: LayerTensors;
 }
 
 /** A shift with what its method remembers for learning. */
@@ -54,10 +60,19 @@ export class HyperEditor implements Editor {
    * Keys and value gradients of one batch. The gradient of a token does not depend on how many others are edited with it:
    * `scale` is 1 except where a published reduction is asked for.
    */
-  async capture(model: EditableModel, batch: AnswerBatch, scale = 1): Promise<RowChunk> {
+  async capture(
+    model: EditableModel,
+    batch: AnswerBatch,
+    { scale = 1, weights = model.base }: CaptureOptions = {},
+  ): Promise<RowChunk> {
     const tokens = realTokens(batch);
     const tensors = { ...batch.tensors, tapRows: i64(tokens, [tokens.length]) };
-    const { loss, rows } = await model.capture(this.tokens === 'all' ? { tensors } : batch, this.tokens, scale);
+    const { loss, rows } = await model.capture(
+      this.tokens === 'all' ? { tensors } : batch,
+      this.tokens,
+      scale,
+      weights,
+    );
     return { rows: this.rowCount(batch), loss, groups: rows };
   }
 
@@ -70,14 +85,35 @@ export class HyperEditor implements Editor {
     for (const [group, network] of this.networks.entries()) await network.observe(chunk.groups[group]!);
   }
 
+  /**
+   * One round solves for all layers at once as if the others stood still. Every further round captures the facts again under
+   * the shift so far and adds what is still missing.
+   */
   async computeShift(
     model: EditableModel,
     batches: readonly AnswerBatch[],
-    { signal, onProgress }: ComputeShiftOptions = {},
+    options: ComputeShiftOptions = {},
+  ): Promise<LayerTensors> {
+    const { rounds = 1 } = options;
+    let total = await this.#round(model, batches, model.base, 0, options);
+    for (let round = 1; round < rounds; round++) {
+      const weights = await model.shifted(total);
+      const more = await this.#round(model, batches, weights, round, options);
+      model.releaseWeights(weights);
+      total = await sumShifts(model, total, more);
+    }
+    return total;
+  }
+
+  async #round(
+    model: EditableModel,
+    batches: readonly AnswerBatch[],
+    weights: LayerTensors,
+    round: number,
+    options: ComputeShiftOptions,
   ): Promise<LayerTensors> {
     const rows = batches.reduce((sum, batch) => sum + this.rowCount(batch), 0);
-    const chunks = this.#streamed(model, batches, signal, onProgress);
-    const { solved } = await this.solve(model, chunks, rows);
+    const { solved } = await this.solve(model, this.#streamed(model, batches, weights, round, options), rows);
     return new Map([...solved].map(([layer, edit]) => [layer, edit.takeShift()]));
   }
 
@@ -85,15 +121,16 @@ export class HyperEditor implements Editor {
   async *#streamed(
     model: EditableModel,
     batches: readonly AnswerBatch[],
-    signal: AbortSignal | undefined,
-    onProgress: ComputeShiftOptions['onProgress'],
+    weights: LayerTensors,
+    round: number,
+    { signal, onProgress, rounds = 1 }: ComputeShiftOptions,
   ): AsyncGenerator<RowChunk> {
     for (const [done, batch] of batches.entries()) {
       signal?.throwIfAborted();
-      const chunk = await this.capture(model, batch);
+      const chunk = await this.capture(model, batch, { weights });
       yield chunk;
       this.releaseChunk(model, chunk);
-      onProgress?.({ done: done + 1, total: batches.length });
+      onProgress?.({ done: round * batches.length + done + 1, total: rounds * batches.length });
     }
   }
 
@@ -229,6 +266,16 @@ export class HyperEditor implements Editor {
   close(): void {
     for (const network of this.networks) network.close();
   }
+}
+
+/** a + b for each layer; both are released. */
+async function sumShifts(model: EditableModel, a: LayerTensors, b: LayerTensors): Promise<LayerTensors> {
+  const sums = new Map<string, Resident>();
+  for (const [name, shift] of a) {
+    sums.set(name, await addShift(model.runtime, shift, b.get(name)!, 'in-out'));
+    model.runtime.release(shift, b.get(name)!);
+  }
+  return sums;
 }
 
 /** The rows of one layer in a stack of several. */

@@ -138,16 +138,21 @@ export class EditableModel {
   }
 
   /**
-   * Keys and value gradients of the base model at the chosen tokens, for the summed answer loss times `scale`: one entry
+   * Keys and value gradients under `weights` (the base weights by default) at the chosen tokens, for the summed answer loss times `scale`: one entry
    * per group of layers (see {@link groups}).
    */
-  async capture(batch: ModelBatch, tokens: TokenChoice, scale: number): Promise<Capture> {
+  async capture(
+    batch: ModelBatch,
+    tokens: TokenChoice,
+    scale: number,
+    weights: LayerTensors = this.base,
+  ): Promise<Capture> {
     const name = `capture ${tokens}`;
     const cut = () => this.#programs.capture(tokens);
     const frozen = await this.#freeze(batch, name, cut);
     try {
       const keep = this.groups.flatMap((_, group) => [`keys:${group}`, `valueGradients:${group}`]);
-      const result = await this.#live(name, cut, frozen, this.base, { lossScale: scalar(scale) }, keep);
+      const result = await this.#live(name, cut, frozen, weights, { lossScale: scalar(scale) }, keep);
       const rows = this.groups.map((_, group) => ({
         keys: result.kept(`keys:${group}`),
         valueGradients: result.kept(`valueGradients:${group}`),

@@ -14,9 +14,9 @@ export async function scoreEdit(
   model: EditableModel,
   editor: Editor,
   records: readonly TokenizedRecord[],
-  options: PredictOptions & { readonly onEditProgress?: ComputeShiftOptions['onProgress'] },
+  options: PredictOptions & { readonly onEditProgress?: ComputeShiftOptions['onProgress']; readonly rounds?: number },
 ): Promise<{ rows: FactRow[]; scores: EditScores }> {
-  const { batch, signal, onEditProgress } = options;
+  const { batch, signal, onEditProgress, rounds = 1 } = options;
   const batches = splitIntoBatches(
     records.map(({ edit }) => edit),
     { batchSize: batch, sortByLength: true },
@@ -25,6 +25,7 @@ export async function scoreEdit(
     model,
     batches.map((item) => item.batch),
     {
+      rounds,
       ...(signal ? { signal } : {}),
       ...(onEditProgress ? { onProgress: onEditProgress } : {}),
     },

@@ -87,7 +87,7 @@ async function captureAll(
 ): Promise<RowChunk[]> {
   const chunks: RowChunk[] = [];
   for (const batch of batches) {
-    chunks.push(await editor.capture(model, batch, reduction === 'published' ? 1 / answerCount(batch) : 1));
+    chunks.push(await editor.capture(model, batch, { scale: reduction === 'published' ? 1 / answerCount(batch) : 1 }));
   }
   if (!freezeMoments) for (const chunk of chunks) await editor.observe(chunk);
   return chunks;
