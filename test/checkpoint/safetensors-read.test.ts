@@ -187,6 +187,15 @@ describe('what is allowed', () => {
     expect(await readTensor(file.tensors.get('7')!)).toEqual({ dtype: 'f32', shape: [1, 1], data: f32(-2) });
   });
 
+  test('an empty tensor at the start of another that the header has first', async () => {
+    const header = {
+      full: { dtype: 'F32', shape: [2], data_offsets: [0, 8] },
+      empty: { dtype: 'F32', shape: [0], data_offsets: [0, 0] },
+    };
+    const file = await readSafetensorsHeader(rawFile(newPath(), header, f32Bytes(1, 2)));
+    expect([...file.tensors.keys()]).toEqual(['empty', 'full']);
+  });
+
   test("a tensor called '__proto__'", async () => {
     const path = rawFile(newPath(), '{"__proto__":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}', f32Bytes(3));
     expect([...(await readSafetensorsHeader(path)).tensors.keys()]).toEqual(['__proto__']);
