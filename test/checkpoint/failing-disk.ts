@@ -43,9 +43,13 @@ export async function fillDiskAtWrite(call: number): Promise<{ restore: () => vo
 export function mountTinyDisk(path: string): { unmount: () => void } | undefined {
   mkdirSync(path);
   try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', path], { stdio: 'ignore' });
+    inShell('mount -t tmpfs -o size=64k tmpfs "$0"', path);
   } catch {
     return undefined;
   }
-  return { unmount: () => execFileSync('umount', [path]) };
+  return { unmount: () => inShell('umount "$0"', path) };
+}
+
+function inShell(command: string, path: string): void {
+  execFileSync('bash', ['-c', command, path], { stdio: 'ignore' });
 }

@@ -12,13 +12,13 @@ export function rawFile(path: string, header: unknown, data: Uint8Array = new Ui
   return path;
 }
 
-export interface RawTensor {
+interface RawTensor {
   readonly dtype: string;
   readonly shape: number[];
   readonly bytes: Buffer;
 }
 
-export interface RawFile {
+interface RawFile {
   readonly names: string[];
   readonly metadata: unknown;
   readonly tensors: ReadonlyMap<string, RawTensor>;
