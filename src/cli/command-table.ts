@@ -4,6 +4,7 @@
 import {
   askOptions,
   benchOptions,
+  demoOptions,
   editOptions,
   evalOptions,
   fitOptions,
@@ -13,6 +14,16 @@ import {
 import { type CommandEntry, defineCommand } from './command-entry.js';
 
 export const commandTable: readonly CommandEntry[] = [
+  defineCommand({
+    name: 'demo',
+    description: 'the whole job on a made-up world: teach a small model, train an editor, edit, verify',
+    schema: demoOptions,
+    examples: [
+      { line: 'demo', meaning: 'edit 200 facts at once with MALMEN' },
+      { line: 'demo --editor mend --out runs/demo', meaning: 'the same with MEND, on the same model' },
+    ],
+    load: async () => (await import('../commands/demo.js')).demo,
+  }),
   defineCommand({
     name: 'fit',
     description: 'train a small language model on facts, to have something to edit',

@@ -57,6 +57,11 @@ export async function fit(options: FitOptions, context: CommandContext): Promise
     resume: options.resume,
     force: options.force,
   });
+  const finished = await run.finished<FitResult>();
+  if (finished) {
+    context.emit({ kind: 'note', text: `${options.out}: already finished` });
+    return finished;
+  }
   const source = await openSource(options, examples);
   const pairs = await tokenizeTruths(source, examples);
   const runtime = await openRuntime({

@@ -122,6 +122,15 @@ export const benchOptions = z.strictObject({
   ...common,
 });
 
+export const demoOptions = z.strictObject({
+  out: path().default('runs/demo').describe('folder for everything that is made'),
+  force: z.boolean().default(false).describe('start over: remove what an earlier run left in the folder'),
+  facts: count().default(200).describe('facts edited at once'),
+  editor: z.enum(['malmen', 'mend']).default('malmen').describe('editing method'),
+  ...common,
+});
+
+export type DemoOptions = z.infer<typeof demoOptions>;
 export type FitOptions = z.infer<typeof fitOptions>;
 export type TrainOptions = z.infer<typeof trainOptions>;
 export type EditOptions = z.infer<typeof editOptions>;

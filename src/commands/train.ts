@@ -59,10 +59,17 @@ export async function train(options: TrainOptions, context: CommandContext): Pro
     }
     const sampler = new EpisodeSampler(tokenized, options);
     const training = await openTraining(subject, options, context);
+    const finished = await training.run.finished<TrainResult>();
+    if (finished && training.trainer.step >= options.steps) {
+      context.emit({ kind: 'note', text: `${options.out}: already trained for ${training.trainer.step} steps` });
+      return finished;
+    }
     const recent = await trainAll(training, sampler);
     await saveEditor(options.out, describe(training), training.editable, training.editor);
     const validation = watched && (await validate(training, await tokenizeFor(subject, watched)));
-    return summary(training, recent, validation);
+    const result = summary(training, recent, validation);
+    await training.run.finish(result);
+    return result;
   });
 }
 

@@ -25,6 +25,7 @@ export interface RunState {
 
 const stateFile = 'training.safetensors';
 const logFile = 'log.jsonl';
+const resultFile = 'result.json';
 
 export interface OpenRunOptions {
   /** File name of the settings, `fit.json` for instance. */
@@ -89,6 +90,17 @@ export class RunFolder {
 
   async removeState(): Promise<void> {
     await rm(join(this.dir, stateFile), { force: true });
+  }
+
+  /** Marks the run as finished. */
+  async finish(result: object): Promise<void> {
+    await writeFileAtomic(join(this.dir, resultFile), `${JSON.stringify(result, null, 2)}\n`);
+  }
+
+  /** The result of a run that finished before; undefined for one that did not. */
+  async finished<R>(): Promise<R | undefined> {
+    const path = join(this.dir, resultFile);
+    return (await exists(path)) ? (JSON.parse(await readFile(path, 'utf8')) as R) : undefined;
   }
 }
 
