@@ -56,8 +56,8 @@ function learnMerges(
     if (pair === undefined) break;
     const { left, right, holders } = pair;
     merges.push([left, right]);
-    // Another pair may have made the same token already: then only the merge is new.
-    if (!vocabulary.has(left + right)) vocabulary.set(left + right, vocabulary.size);
+    // Always a new token: how a token forms does not depend on what is around it, so no other pair makes the same one.
+    vocabulary.set(left + right, vocabulary.size);
     for (const word of [...holders]) {
       pairs.change(word, -1);
       word.symbols = mergePair(word.symbols, left, right);

@@ -118,6 +118,21 @@ test('texts are neither cut nor padded, whatever the file asks for', async () =>
   expect(await parseTokenizer(JSON.stringify(asking), 'asking').encode(texts)).toEqual(plain);
 });
 
+test('no special tokens are put around a text, whatever the file asks for', async () => {
+  const end = { SpecialToken: { id: '<|endoftext|>', type_id: 0 } };
+  const asking = {
+    ...JSON.parse(small),
+    post_processor: {
+      type: 'TemplateProcessing',
+      single: [{ Sequence: { id: 'A', type_id: 0 } }, end],
+      pair: [{ Sequence: { id: 'A', type_id: 0 } }, { Sequence: { id: 'B', type_id: 1 } }],
+      special_tokens: { '<|endoftext|>': { id: '<|endoftext|>', ids: [0], tokens: ['<|endoftext|>'] } },
+    },
+  };
+  const plain = await parseTokenizer(small, 'small').encode(['a small tokenizer']);
+  expect(await parseTokenizer(JSON.stringify(asking), 'asking').encode(['a small tokenizer'])).toEqual(plain);
+});
+
 test('no texts give no ids, no ids no texts', async () => {
   const tokenizer = parseTokenizer(small, 'small');
   expect(await tokenizer.encode([])).toEqual([]);

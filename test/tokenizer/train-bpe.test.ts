@@ -69,6 +69,19 @@ describe('merges', () => {
     ]);
   });
 
+  test('of few letters, many times over: each is a new token', () => {
+    const word = fc.string({ unit: fc.constantFrom('a', 'b', 'c'), minLength: 1, maxLength: 14 });
+    fc.assert(
+      fc.property(fc.array(word, { maxLength: 10 }), (words) => {
+        const { vocab, merges } = parse(trainByteLevelBpe([...words, ...words], 2000)).model;
+        expect(Object.values(vocab).sort((a, b) => a - b)).toEqual(
+          Array.from({ length: 257 + merges.length }, (_, id) => id),
+        );
+        expect(merges.map((merge) => vocab[merge.join('')])).toEqual(merges.map((_, at) => 257 + at));
+      }),
+    );
+  });
+
   test('overlapping pairs of one symbol', () => {
     const { merges } = parse(trainByteLevelBpe(['aaaaa', 'aaaaa'], 500)).model;
     expect(merges).toEqual([
