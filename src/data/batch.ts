@@ -40,7 +40,7 @@ interface Sequence {
 }
 
 /** Marks a token without a label. */
-export const noLabel = -100;
+const noLabel = -100;
 
 /** Input is prompt + answer[:-1]; each answer token is the label of the token before it. `pairs` holds at least one. */
 export function decoderBatch(pairs: readonly TokenPair[], options: BatchOptions = {}): DecoderBatch {
