@@ -87,20 +87,26 @@ export function bf16ToF32(bits: Uint16Array): Float32Array {
 /** float32 to bfloat16 bits, rounding to nearest even; a NaN stays a NaN. */
 export function f32ToBf16(values: Float32Array): Uint16Array {
   const words = new Uint32Array(values.buffer, values.byteOffset, values.length);
-  return Uint16Array.from(words, (bits) => {
-    if ((bits & 0x7fffffff) > 0x7f800000) return (bits >>> 16) | 0x40;
-    return (bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16;
-  });
+  const out = new Uint16Array(values.length);
+  for (let i = 0; i < out.length; i++) {
+    const bits = words[i]!;
+    out[i] = (bits & 0x7fffffff) > 0x7f800000 ? (bits >>> 16) | 0x40 : (bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16;
+  }
+  return out;
 }
 
 /** float16 bits to float32, exact. */
 export function f16ToF32(bits: Uint16Array): Float32Array {
-  return Float32Array.from(bits, halfToFloat);
+  const out = new Float32Array(bits.length);
+  for (let i = 0; i < out.length; i++) out[i] = halfToFloat(bits[i]!);
+  return out;
 }
 
 /** float32 to float16 bits, rounding to nearest even; beyond 65,504 becomes infinity. */
 export function f32ToF16(values: Float32Array): Uint16Array {
-  return Uint16Array.from(values, floatToHalf);
+  const out = new Uint16Array(values.length);
+  for (let i = 0; i < out.length; i++) out[i] = floatToHalf(values[i]!);
+  return out;
 }
 
 // 1 sign, 5 exponent (bias 15), 10 mantissa bits; exponent 0 is subnormal: mantissa * 2^-24.

@@ -21,6 +21,7 @@ import { assertFits, parseTokenizer, type Tokenizer } from '../tokenizer/tokeniz
 import { trainByteLevelBpe } from '../tokenizer/train-bpe.js';
 import { initialWeights, LmTrainer, learningRateAt } from '../train/lm-trainer.js';
 import { RunFolder } from '../train/run-folder.js';
+import { writeFileAtomic } from '../util/atomic-file.js';
 import { Random } from '../util/random.js';
 import type { CommandContext } from './events.js';
 import type { FitOptions } from './options.js';
@@ -127,13 +128,28 @@ async function openSource(
   const isFolder = (await stat(path).catch(() => undefined))?.isDirectory() ?? false;
   const folder = isFolder ? path : join(path, '..');
   const given = await readJson(isFolder ? join(path, 'config.json') : path);
-  const tokenizerJson = vocabulary ? learnVocabulary(examples, vocabulary) : await readTokenizer(folder, out);
+  const tokenizerJson = await openVocabulary(vocabulary, folder, out, examples);
   const tokenizer = parseTokenizer(tokenizerJson, 'tokenizer.json');
   const config = vocabulary ? { ...given, vocab_size: tokenizer.vocabularySize, ...endIds(tokenizer) } : given;
   const definition = defineModel(config);
   assertFits(tokenizer, definition.vocabularySize, folder);
   const weights = isFolder && (await hasWeights(path)) ? await readWeights(path, definition) : undefined;
   return { config, definition, tokenizerJson, tokenizer, weights };
+}
+
+/** A run's own tokenizer is learnt once and kept in its folder: a resumed run must go on with the same ids. */
+async function openVocabulary(
+  vocabulary: number | undefined,
+  folder: string,
+  out: string,
+  examples: readonly Example[],
+): Promise<string> {
+  if (vocabulary === undefined) return readTokenizer(folder, out);
+  const path = join(out, 'tokenizer.json');
+  const known = await readFile(path, 'utf8').catch(() => undefined);
+  const json = known ?? learnVocabulary(examples, vocabulary);
+  if (known === undefined) await writeFileAtomic(path, json);
+  return json;
 }
 
 function learnVocabulary(examples: readonly Example[], size: number): string {

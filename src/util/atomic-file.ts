@@ -25,7 +25,7 @@ export async function writeAtomic(path: string, write: (file: FileHandle) => Pro
     }
     await rename(temporary, path);
   } catch (error) {
-    await rm(temporary, { force: true });
+    await removeQuietly(temporary);
     throw fileError(error, path, 'writing');
   }
 }
@@ -47,7 +47,7 @@ export async function writeFolderAtomic(
     await fill(temporary);
     await replaceFolder(temporary, path);
   } catch (error) {
-    await rm(temporary, { recursive: true, force: true });
+    await removeQuietly(temporary);
     throw fileError(error, path, 'writing');
   }
 }
@@ -64,6 +64,11 @@ export async function refuseFilledFolder(path: string, force: boolean): Promise<
       `${path}: the folder is not empty; name another output folder or pass --force to replace it`,
     );
   }
+}
+
+/** The error that led here is the one to report: where even the clean-up is refused, it says why. */
+async function removeQuietly(path: string): Promise<void> {
+  await rm(path, { recursive: true, force: true }).catch(() => {});
 }
 
 async function replaceFolder(from: string, to: string): Promise<void> {
