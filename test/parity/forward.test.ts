@@ -1,0 +1,201 @@
+// Forward passes, captures and weight gradients of every supported model in the golden folder against the stored ones.
+
+import { mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readSafetensorsHeader } from '../../src/checkpoint/safetensors.js';
+import type { DecoderBatch } from '../../src/data/batch.js';
+import type { Capture, EditableModel, ModelBatch } from '../../src/engine/editable-model.js';
+import { LanguageModel } from '../../src/engine/language-model.js';
+import type { Resident } from '../../src/engine/runtime.js';
+import { makeProgram } from '../../src/graph/program.js';
+import type { TensorOf } from '../../src/tensor.js';
+import { expectClose } from './closeness.js';
+import { type ForwardRecord, forwardRecords, unsupported } from './golden-folder.js';
+import { everyTokenBatch, realRows, storedBatch, takeRows, withTapRows } from './stored-batches.js';
+import { StoredTensors } from './stored-tensors.js';
+
+/** Of the largest value. Float32 on other libraries agrees to about 1e-6; gradients lose another digit. */
+const tolerance = 2e-5;
+
+/** Of the largest logit, for weights rounded to 8 bits of mantissa. */
+const roundedTolerance = 0.05;
+
+const records = forwardRecords();
+
+for (const { model } of records.filter((record) => !record.model.supported)) it.skip(unsupported(model), () => {});
+
+for (const record of records.filter(({ model }) => model.supported)) {
+  const file = await StoredTensors.open(record.file);
+  const batches = [...new Set(file.names.map((name) => name.split('.')[0]!))];
+
+  describe(record.model.name, () => {
+    let model: LanguageModel;
+    let editable: EditableModel;
+
+    beforeAll(async () => {
+      model = await LanguageModel.open(record.model.folder);
+      editable = await model.editing(model.layers(record.layers));
+    });
+    afterAll(() => model.close());
+
+    it('the file holds batches with logits', () => {
+      expect(batches.length).toBeGreaterThan(0);
+      for (const batch of batches) expect(file.has(`${batch}.logits`), batch).toBe(true);
+    });
+
+    it.each(batches)('%s: logits at all real tokens', async (batch) => {
+      await expectLogits(editable, file, batch, tolerance);
+    });
+
+    it.each(batches.filter((batch) => file.has(`${batch}.hidden.0`)))('%s: hidden states', async (batch) => {
+      await expectHiddenStates(model, file, batch);
+    });
+
+    it.each(batches.filter((batch) => file.has(`${batch}.loss`)))('%s: loss and weight gradients', async (batch) => {
+      await expectWeightGradients(editable, file, batch);
+    });
+
+    it.each(captures(record, file))('$batch: keys and value gradients, $stored tokens', async ({ batch, stored }) => {
+      await expectCapture(editable, file, batch, stored);
+    });
+
+    it.each(otherWeightFiles(record))('%s: the same logits', async (weights) => {
+      await expectSameLogits(record, file, weights, batches[0]!);
+    });
+  });
+}
+
+async function expectLogits(
+  editable: EditableModel,
+  file: StoredTensors,
+  batch: string,
+  fraction: number,
+): Promise<void> {
+  const every = everyTokenBatch(file, batch);
+  const frozen = await editable.freeze(every);
+  const logits = await editable.logits(frozen, editable.base);
+  const vocabulary = file.shape(`${batch}.logits`).at(-1)!;
+  const rows = realRows(every.tensors.attentionMask.data);
+  const expected = takeRows(file.numbers(`${batch}.logits`), vocabulary, rows);
+  expectClose(`${batch}.logits`, await floats(editable, logits), expected, fraction);
+  editable.runtime.release(logits);
+  editable.releaseFrozen(frozen);
+}
+
+async function expectHiddenStates(model: LanguageModel, file: StoredTensors, batch: string): Promise<void> {
+  const { hidden } = model.definition.forward({ answersOnlyInLastBlock: false });
+  const program = makeProgram(new Map(hidden.map((value, at) => [String(at), value])));
+  const compiled = await model.runtime.compile(
+    program,
+    model.binding(() => false),
+  );
+  const { tensors } = everyTokenBatch(file, batch);
+  const [sequences, tokens] = tensors.tokenIds.shape as [number, number];
+  const wanted = new Set(program.inputs.map(({ attributes }) => attributes.name));
+  const feeds = Object.fromEntries(Object.entries(tensors).filter(([name]) => wanted.has(name)));
+  const result = await model.runtime.run(compiled, feeds, { dims: { batch: sequences, tokens } });
+  const real = realRows(tensors.attentionMask.data);
+  expect(file.has(`${batch}.hidden.${hidden.length}`), 'a hidden state beyond ours').toBe(false);
+  for (const [at, value] of hidden.entries()) {
+    const name = `${batch}.hidden.${at}`;
+    const width = file.shape(name).at(-1)!;
+    const all = Float64Array.from(result.host<TensorOf<'f32'>>(String(at)).data);
+    const actual = value.shape[0] === 'answers' ? [...all] : takeRows(all, width, real);
+    expectClose(name, actual, takeRows(file.numbers(name), width, real), tolerance);
+  }
+}
+
+async function expectWeightGradients(editable: EditableModel, file: StoredTensors, batch: string): Promise<void> {
+  const stored = storedBatch(file, batch);
+  const frozen = await editable.freeze(stored);
+  const { loss, gradients } = await editable.lossGradient(frozen, editable.base, { scale: meanScale(stored) });
+  expectClose(`${batch}.loss`, [loss], file.numbers(`${batch}.loss`), tolerance);
+  for (const [layer, gradient] of gradients) {
+    const name = `${batch}.grad.${layer}.weight`;
+    if (file.has(name)) expectClose(name, await floats(editable, gradient), file.numbers(name), tolerance);
+  }
+  editable.runtime.release(...gradients.values());
+  editable.releaseFrozen(frozen);
+}
+
+type StoredTokens = 'ans' | 'all';
+
+/** The captures that the file holds. */
+function captures({ layers }: ForwardRecord, file: StoredTensors) {
+  const batches = [...new Set(file.names.map((name) => name.split('.')[0]!))];
+  const all = batches.flatMap((batch) => [
+    { batch, stored: 'ans' as StoredTokens },
+    { batch, stored: 'all' as StoredTokens },
+  ]);
+  return all.filter(({ batch, stored }) => layers.some((layer) => file.has(`${batch}.${stored}.${layer}.keys`)));
+}
+
+async function expectCapture(
+  editable: EditableModel,
+  file: StoredTensors,
+  batch: string,
+  stored: StoredTokens,
+): Promise<void> {
+  const data = storedBatch(file, batch);
+  const tapped: ModelBatch = stored === 'all' ? withTapRows(data) : data;
+  const capture = await editable.capture(tapped, stored === 'all' ? 'all' : 'answers', meanScale(data));
+  expectClose(`${batch}.loss`, [capture.loss], file.numbers(`${batch}.loss`), tolerance);
+  for (const { layer, item, values } of await capturedRows(editable, capture)) {
+    const name = `${batch}.${stored}.${layer}.${item}`;
+    if (file.has(name)) expectClose(name, values, file.numbers(name), tolerance);
+  }
+}
+
+/** Host copies of all rows, by layer; the residents are released. */
+async function capturedRows(editable: EditableModel, capture: Capture) {
+  const found: { readonly layer: string; readonly item: string; readonly values: Float32Array }[] = [];
+  for (const [group, { keys, valueGradients }] of capture.rows.entries()) {
+    const { layers } = editable.groups[group]!;
+    for (const [item, stack] of [['keys', keys] as const, ['values_grad', valueGradients] as const]) {
+      const all = await floats(editable, stack);
+      const each = all.length / layers.length;
+      for (const [at, { name }] of layers.entries()) {
+        found.push({ layer: name, item, values: all.subarray(at * each, (at + 1) * each) });
+      }
+    }
+    editable.runtime.release(keys, valueGradients);
+  }
+  return found;
+}
+
+/** The same weights stored in other ways: other tensor names, 16 bits. */
+function otherWeightFiles({ model }: ForwardRecord): string[] {
+  return readdirSync(model.folder).filter((file) => /^model\.\w+\.safetensors$/.test(file));
+}
+
+async function expectSameLogits(
+  { model, layers }: ForwardRecord,
+  file: StoredTensors,
+  weights: string,
+  batch: string,
+): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'malmen-parity-'));
+  symlinkSync(join(model.folder, 'config.json'), join(folder, 'config.json'));
+  symlinkSync(join(model.folder, weights), join(folder, 'model.safetensors'));
+  const other = await LanguageModel.open(folder);
+  try {
+    const { tensors } = await readSafetensorsHeader(join(folder, 'model.safetensors'));
+    const rounded = [...tensors.values()].some(({ dtype }) => dtype === 'bf16' || dtype === 'f16');
+    const editable = await other.editing(other.layers(layers));
+    await expectLogits(editable, file, batch, rounded ? roundedTolerance : tolerance);
+  } finally {
+    await other.close();
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** The stored losses are means over all answer tokens of a batch. */
+function meanScale({ answerCounts }: DecoderBatch): number {
+  return 1 / answerCounts.reduce((sum, count) => sum + count, 0);
+}
+
+async function floats({ runtime }: EditableModel, resident: Resident): Promise<Float32Array> {
+  return (await runtime.download<TensorOf<'f32'>>(resident)).data;
+}
