@@ -75,7 +75,7 @@ async function editAndSave(
 ): Promise<Edited> {
   const { model, hash } = subject;
   const tokenized = await tokenizeFor(subject, records);
-  const { editable, editor } = await openEditor(subject, options);
+  const { editable, editor, rounds } = await openEditor(subject, options);
   const start = performance.now();
   const batches = splitIntoBatches(
     tokenized.map((record) => record.edit),
@@ -86,6 +86,7 @@ async function editAndSave(
     batches.map(({ batch }) => batch),
     {
       signal: context.signal,
+      rounds,
       onProgress: ({ done, total }) => context.emit({ kind: 'progress', stage: 'edit', done, total, unit: 'batches' }),
     },
   );
@@ -114,15 +115,16 @@ async function editAndSave(
 async function openEditor(
   { model, hash }: Subject,
   options: EditOptions,
-): Promise<{ editable: EditableModel; editor: Editor }> {
+): Promise<{ editable: EditableModel; editor: Editor; rounds: number }> {
   if (options.editor === 'ft') {
     const editable = await model.editing(model.layers(options.layers));
-    return { editable, editor: new FineTuning({ steps: options.ftSteps, learningRate: options.ftRate }) };
+    return { editable, editor: new FineTuning({ steps: options.ftSteps, learningRate: options.ftRate }), rounds: 1 };
   }
   const description = await readEditorDescription(options.editor);
   assertSameBase(options.editor, description, hash, options.model);
   const editable = await model.editing(model.layers(description.layers));
-  return { editable, editor: await loadEditor(options.editor, description, editable, 8192) };
+  const editor = await loadEditor(options.editor, description, editable, 8192);
+  return { editable, editor, rounds: options.rounds ?? description.rounds };
 }
 
 async function askBefore(

@@ -48,6 +48,17 @@ export const trainOptions = z.strictObject({
   layers: layers.describe('layers to edit (default: the architecture’s choice)'),
   steps: count().default(100).describe('training steps'),
   edits: count().default(500).describe('facts edited at once in a step'),
+  fewestEdits: count()
+    .optional()
+    .describe('draw the number of facts of each step between this and --edits (default: always --edits)'),
+  rounds: count().default(1).describe('learn edits of up to so many rounds, in turn'),
+  preserve: z
+    .number()
+    .nonnegative()
+    .default(0)
+    .describe(
+      'keep the keys of the training facts’ true answers in place, as if they were so many rows of the solve (0: as published)',
+    ),
   batch: count().default(100).describe('prompts per pass through the language model; never changes the result'),
   rank: count().default(256).describe('rank of the hyper-network'),
   blocks: count().default(2).describe('blocks of the hyper-network'),
@@ -74,7 +85,9 @@ export const editOptions = z.strictObject({
   editor: path().describe('folder of a trained editor, or ft for plain fine-tuning of the same layers'),
   records: z.string().describe(`facts to change: ${spec}`),
   ...output,
-  rounds: count().default(1).describe('times the facts are captured and solved for, each under the shift so far'),
+  rounds: count()
+    .optional()
+    .describe('(default: as trained) times the facts are captured and solved for, each under the shift so far'),
   layers: layers.describe('layers to fine-tune (only with --editor ft)'),
   batch: count().default(100).describe('prompts per pass through the language model'),
   ftSteps: count().default(20).describe('fine-tuning steps over all facts (only with --editor ft)'),

@@ -8,9 +8,10 @@ import type { TokenPair } from '../data/tuple.js';
 import { type EditorDescription, metaMethods, networkShape, saveEditor } from '../editors/editor-folder.js';
 import { HyperEditor } from '../editors/hyper-editor.js';
 import { initialParameters } from '../editors/hyper-network.js';
+import { preservingBases } from '../editors/preserved-keys.js';
 import { ResidentNetwork } from '../editors/resident-network.js';
 import { RunningMoments } from '../editors/running-moments.js';
-import type { EditableModel } from '../engine/editable-model.js';
+import type { EditableModel, LayerTensors } from '../engine/editable-model.js';
 import { MalmenError } from '../errors.js';
 import { type EditScores, scoreEdit } from '../eval/score-edit.js';
 import type { TensorOf } from '../tensor.js';
@@ -58,7 +59,7 @@ export async function train(options: TrainOptions, context: CommandContext): Pro
       });
     }
     const sampler = new EpisodeSampler(tokenized, options);
-    const training = await openTraining(subject, options, context);
+    const training = await openTraining(subject, tokenized, options, context);
     const finished = await training.run.finished<TrainResult>();
     if (finished && training.trainer.step >= options.steps) {
       context.emit({ kind: 'note', text: `${options.out}: already trained for ${training.trainer.step} steps` });
@@ -73,7 +74,12 @@ export async function train(options: TrainOptions, context: CommandContext): Pro
   });
 }
 
-async function openTraining(subject: Subject, options: TrainOptions, context: CommandContext): Promise<Training> {
+async function openTraining(
+  subject: Subject,
+  records: readonly TokenizedRecord[],
+  options: TrainOptions,
+  context: CommandContext,
+): Promise<Training> {
   const layers = subject.model.layers(options.layers);
   const settings = { ...resultSettings(options), base: subject.hash, layers: layers.map(({ name }) => name) };
   const { run, state } = await RunFolder.open(options.out, {
@@ -83,7 +89,8 @@ async function openTraining(subject: Subject, options: TrainOptions, context: Co
     force: options.force,
   });
   const editable = await subject.model.editing(layers);
-  const editor = await openEditor(editable, options, state);
+  const whitenings = await preservedBases(editable, records, options, context);
+  const editor = await openEditor(editable, options, state, whitenings);
   const { metaRate, maxGradientNorm, localityWeight } = options;
   const start = state && { step: state.step, optimizer: state.tensors };
   const trainer = await MetaTrainer.open(editable, editor, { metaRate, maxGradientNorm, localityWeight }, start);
@@ -98,10 +105,40 @@ function resultSettings(options: TrainOptions): Record<string, unknown> {
   return settings;
 }
 
+/** Known facts whose keys are kept in place, one prompt each at most. */
+const preservedPrompts = 4000;
+
+/** Bases that keep the training facts' own answers in place: each in one of its prompts, under its true answer. */
+async function preservedBases(
+  editable: EditableModel,
+  records: readonly TokenizedRecord[],
+  { preserve, seed, batch: batchSize, editor }: TrainOptions,
+  { emit }: CommandContext,
+): Promise<LayerTensors> {
+  if (preserve === 0 || !metaMethods[editor].hasLambda) return new Map();
+  const random = Random.stream(seed, 'preserved');
+  const known = random.shuffle(records.filter(({ was }) => was !== undefined)).slice(0, preservedPrompts);
+  if (known.length === 0) {
+    throw new MalmenError(
+      'bad-input',
+      '--preserve needs records that say what is true before the edit (`was`); this data has none',
+    );
+  }
+  const pairs = known.map(({ edit, rephrasings, was }) => ({
+    prompt: random.pick([edit, ...rephrasings]).prompt,
+    answer: was!,
+  }));
+  const batches = splitIntoBatches(pairs, { batchSize, sortByLength: true }).map(({ batch }) => batch);
+  const onBatch = (done: number) =>
+    emit({ kind: 'progress', stage: 'preserve', done, total: batches.length, unit: 'batches' });
+  return preservingBases(editable, batches, preserve, onBatch);
+}
+
 async function openEditor(
   editable: EditableModel,
   options: TrainOptions,
   state: RunState | undefined,
+  whitenings: LayerTensors,
 ): Promise<HyperEditor> {
   const method = metaMethods[options.editor];
   const random = Random.stream(options.seed, 'hyper-network');
@@ -115,7 +152,7 @@ async function openEditor(
       await ResidentNetwork.open(editable.runtime, method, tensors, { shape, moments, rowLimit: options.hyperBatch }),
     );
   }
-  return new HyperEditor(method, options.tokens ?? (method.name === 'mend' ? 'all' : 'answers'), networks);
+  return new HyperEditor(method, options.tokens ?? (method.name === 'mend' ? 'all' : 'answers'), networks, whitenings);
 }
 
 function pickPrefixed(tensors: ReadonlyMap<string, TensorOf<'f32'>>, prefix: string): Map<string, TensorOf<'f32'>> {
@@ -173,9 +210,9 @@ async function trainAll(training: Training, sampler: EpisodeSampler): Promise<re
   return recent;
 }
 
-async function trainStep({ trainer }: Training, batches: MetaBatches): Promise<StepRecord> {
+async function trainStep({ trainer, options }: Training, batches: MetaBatches): Promise<StepRecord> {
   const start = performance.now();
-  const { generalisationLosses, localityLosses } = await trainer.train(batches);
+  const { generalisationLosses, localityLosses } = await trainer.train(batches, 1 + (trainer.step % options.rounds));
   const generalisationLoss = sum(generalisationLosses);
   const localityLoss = sum(localityLosses);
   if (!Number.isFinite(generalisationLoss + localityLoss)) {
@@ -204,6 +241,8 @@ function describe({ subject, editable, editor, trainer, options }: Training): Ed
     rank: options.rank,
     blocks: options.blocks,
     steps: trainer.step,
+    rounds: options.rounds,
+    preserves: editor.whitenings.size > 0,
     training: resultSettings(options),
   };
 }
@@ -212,7 +251,11 @@ async function validate(
   { editable, editor, options, context }: Training,
   records: readonly TokenizedRecord[],
 ): Promise<EditScores> {
-  const { scores } = await scoreEdit(editable, editor, records, { batch: options.batch, signal: context.signal });
+  const { scores } = await scoreEdit(editable, editor, records, {
+    batch: options.batch,
+    signal: context.signal,
+    rounds: options.rounds,
+  });
   return scores;
 }
 

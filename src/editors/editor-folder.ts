@@ -11,11 +11,13 @@ import {
   readSafetensorsHeader,
   readTensor,
   type SafetensorsFile,
+  type TensorEntry,
   tensorSource,
   writeSafetensors,
 } from '../checkpoint/safetensors.js';
 import type { EditableModel } from '../engine/editable-model.js';
 import type { LayerGroup } from '../engine/layer-group.js';
+import type { Resident } from '../engine/runtime.js';
 import { MalmenError } from '../errors.js';
 import type { TensorOf } from '../tensor.js';
 import { writeFileAtomic } from '../util/atomic-file.js';
@@ -39,6 +41,10 @@ const descriptionSchema = z.object({
   rank: z.int().positive(),
   blocks: z.int().positive(),
   steps: z.int().nonnegative(),
+  /** Rounds that it was trained for, and that an edit takes unless told otherwise. */
+  rounds: z.int().positive(),
+  /** Whether it keeps the keys of known facts in place. */
+  preserves: z.boolean(),
   /** The options it was trained with, for the record. */
   training: z.record(z.string(), z.unknown()),
 });
@@ -68,6 +74,9 @@ export async function saveEditor(
     sources.push(float64Source(`${prefix}.normalizer.count`, Float64Array.of(moments.count), [1]));
     sources.push(float64Source(`${prefix}.normalizer.mean`, moments.mean, [moments.mean.length]));
     sources.push(float64Source(`${prefix}.normalizer.squares`, moments.squares, [moments.mean.length]));
+  }
+  for (const [layer, basis] of editor.whitenings) {
+    sources.push(tensorSource(`whitening.${layer}`, await model.runtime.download<TensorOf<'f32'>>(basis)));
   }
   await writeSafetensors(join(folder, weightsFile), sources);
   await writeFileAtomic(join(folder, editorFile), `${JSON.stringify(description, null, 2)}\n`);
@@ -122,7 +131,24 @@ export async function loadEditor(
     const { tensors, moments } = await readNetwork(file, shape);
     networks.push(await ResidentNetwork.open(model.runtime, method, tensors, { shape, moments, rowLimit }));
   }
-  return new HyperEditor(method, description.tokens, networks);
+  const whitenings = description.preserves ? await readWhitenings(file, model) : new Map<string, Resident>();
+  return new HyperEditor(method, description.tokens, networks, whitenings);
+}
+
+async function readWhitenings(file: SafetensorsFile, model: EditableModel): Promise<Map<string, Resident>> {
+  const whitenings = new Map<string, Resident>();
+  for (const { name, keySize } of model.layers) {
+    const tensor = (await readTensor(findTensor(file, `whitening.${name}`, [keySize, keySize]))) as TensorOf<'f32'>;
+    whitenings.set(name, await model.runtime.upload(tensor, { move: true }));
+  }
+  return whitenings;
+}
+
+function findTensor(file: SafetensorsFile, name: string, shape: readonly number[]): TensorEntry {
+  const found = file.tensors.get(name);
+  if (!found) throw new MalmenError('bad-input', `${file.path}: tensor '${name}' is missing`);
+  if (String(found.shape) === String(shape)) return found;
+  throw new MalmenError('bad-input', `${file.path}: tensor '${name}' must be [${shape}], got [${found.shape}]`);
 }
 
 export function networkShape(
@@ -134,12 +160,7 @@ export function networkShape(
 
 async function readNetwork(file: SafetensorsFile, shape: HyperNetworkShape) {
   const prefix = groupName(shape);
-  const entry = (name: string, dims: readonly number[]) => {
-    const found = file.tensors.get(`${prefix}.${name}`);
-    if (!found) throw new MalmenError('bad-input', `${file.path}: tensor '${prefix}.${name}' is missing`);
-    if (String(found.shape) === String(dims)) return found;
-    throw new MalmenError('bad-input', `${file.path}: tensor '${found.name}' must be [${dims}], got [${found.shape}]`);
-  };
+  const entry = (name: string, dims: readonly number[]) => findTensor(file, `${prefix}.${name}`, dims);
   const tensors = new Map<string, TensorOf<'f32'>>();
   for (const [name, dims] of parameterShapes(shape))
     tensors.set(name, (await readTensor(entry(name, dims))) as TensorOf<'f32'>);

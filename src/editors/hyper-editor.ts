@@ -6,7 +6,7 @@ import type { LayerGroup } from '../engine/layer-group.js';
 import type { TokenChoice } from '../engine/lm-programs.js';
 import { residentMatrices } from '../engine/resident-matrix.js';
 import { type Resident, residentRows } from '../engine/runtime.js';
-import { addShift, asShift } from '../engine/weight-shift.js';
+import { addShifts, asShift } from '../engine/weight-shift.js';
 import type { MatrixOps } from '../linalg/matrix-ops.js';
 import { f32, i64 } from '../tensor.js';
 import { type AnswerBatch, answerCount, type ComputeShiftOptions, type Editor } from './editor.js';
@@ -44,7 +44,16 @@ export class HyperEditor implements Editor {
   /** One per group of the model's layers. */
   readonly networks: readonly ResidentNetwork[];
 
-  constructor(method: MetaMethod, tokens: TokenChoice, networks: readonly ResidentNetwork[]) {
+  /** Bases in which the keys to preserve are white, by layer; empty as published. Owned by the editor. */
+  readonly whitenings: LayerTensors;
+
+  constructor(
+    method: MetaMethod,
+    tokens: TokenChoice,
+    networks: readonly ResidentNetwork[],
+    whitenings: LayerTensors = new Map(),
+  ) {
+    this.whitenings = whitenings;
     this.name = method.name;
     this.method = method;
     this.tokens = tokens;
@@ -100,7 +109,9 @@ export class HyperEditor implements Editor {
       const weights = await model.shifted(total);
       const more = await this.#round(model, batches, weights, round, options);
       model.releaseWeights(weights);
-      total = await sumShifts(model, total, more);
+      const sum = await addShifts(model.runtime, total, more);
+      model.runtime.release(...total.values(), ...more.values());
+      total = sum;
     }
     return total;
   }
@@ -171,7 +182,8 @@ export class HyperEditor implements Editor {
     for (const [group, network] of this.networks.entries()) {
       const lambdas = await network.lambdas();
       for (const [at, { name, keySize, valueSize }] of model.groups[group]!.layers.entries()) {
-        const options = { layer: name, keySize, valueSize, rows, lambda: lambdas[at]! };
+        const whitening = this.whitenings.get(name);
+        const options = { layer: name, keySize, valueSize, rows, lambda: lambdas[at]!, whitening };
         accumulators.set(name, this.method.accumulate(ops, options));
       }
     }
@@ -266,16 +278,6 @@ export class HyperEditor implements Editor {
   close(): void {
     for (const network of this.networks) network.close();
   }
-}
-
-/** a + b for each layer; both are released. */
-async function sumShifts(model: EditableModel, a: LayerTensors, b: LayerTensors): Promise<LayerTensors> {
-  const sums = new Map<string, Resident>();
-  for (const [name, shift] of a) {
-    sums.set(name, await addShift(model.runtime, shift, b.get(name)!, 'in-out'));
-    model.runtime.release(shift, b.get(name)!);
-  }
-  return sums;
 }
 
 /** The rows of one layer in a stack of several. */

@@ -1,11 +1,13 @@
 // MALMEN (Tan, Zhang and Fu, ICLR 2024): each row asks for an output change; a regularised least-squares problem makes the
 // one shift that answers all of them.
 
+import type { Resident } from '../engine/runtime.js';
 import * as b from '../graph/build.js';
 import type { Value } from '../graph/ops.js';
-import { openNormalEquation } from '../linalg/normal-equation.js';
+import { type SolvedShift as NormalSolution, openNormalEquation } from '../linalg/normal-equation.js';
 import type { NetworkValues } from './hyper-network.js';
-import type { MetaMethod } from './meta-method.js';
+import type { MetaMethod, ShiftAccumulator, SolvedShift } from './meta-method.js';
+import { inWhiteBasis } from './white-basis.js';
 
 /** d_j = -lr (k_j . k~_j) g~_j, [rows, valueSize] */
 function wantedChanges({ keys, pseudoKeys, pseudoGradients, learningRate }: NetworkValues): Value {
@@ -23,27 +25,29 @@ export const malmen: MetaMethod = {
     return [{ value: changes, cotangent: b.input('changeGradient', changes.shape) }];
   },
   /** S = (K^T K + lambda I)^-1 K^T D; dL/dD = K (K^T K + lambda I)^-1 dL/dS. */
-  accumulate(ops, { layer, ...options }) {
+  accumulate(ops, { layer, whitening, ...options }) {
     const equation = openNormalEquation(ops, { module: layer, ...options });
-    return {
+    const plain: ShiftAccumulator = {
       add: (keys, { changes }) => equation.add(keys, changes!),
-      async solve() {
-        const solved = await equation.solve();
-        return {
-          shift: solved.shift,
-          async learn(weightGradient) {
-            const meta = await solved.metaGradient(weightGradient);
-            return {
-              lambdaGradient: meta.lambdaGradient,
-              feed: async (keys, firstRow) => ({ tensor: await meta.changeGradient(keys, firstRow), owned: true }),
-              release: () => meta.release(),
-            };
-          },
-          takeShift: () => solved.takeShift(),
-          release: () => solved.release(),
-        };
-      },
+      solve: async () => asSolvedShift(await equation.solve()),
       release: () => equation.release(),
     };
+    return whitening ? inWhiteBasis(ops, plain, whitening) : plain;
   },
 };
+
+function asSolvedShift(solved: NormalSolution<Resident>): SolvedShift {
+  return {
+    shift: solved.shift,
+    async learn(weightGradient) {
+      const meta = await solved.metaGradient(weightGradient);
+      return {
+        lambdaGradient: meta.lambdaGradient,
+        feed: async (keys, firstRow) => ({ tensor: await meta.changeGradient(keys, firstRow), owned: true }),
+        release: () => meta.release(),
+      };
+    },
+    takeShift: () => solved.takeShift(),
+    release: () => solved.release(),
+  };
+}

@@ -43,6 +43,8 @@ export interface AccumulatorOptions {
   /** Key rows to come. */
   readonly rows: number;
   readonly lambda: number;
+  /** Basis in which the keys to preserve are white, [keySize, keySize]; for a method that solves. */
+  readonly whitening?: Resident | undefined;
 }
 
 export interface MetaMethod {

@@ -1,8 +1,9 @@
 // The one place where a shift meets a weight's layout: shifts are [keySize, valueSize], checkpoints store either way round.
 
-import { add, input, sub, transpose } from '../graph/build.js';
+import { add, input, mul, sub, transpose } from '../graph/build.js';
 import { makeProgram } from '../graph/program.js';
 import type { EditableLayer } from '../models/model.js';
+import { scalar } from '../tensor.js';
 import type { Resident, Runtime, WeightBinding } from './runtime.js';
 
 export const allFed: WeightBinding = { source: () => 'fed' };
@@ -42,4 +43,22 @@ export async function subtract(runtime: Runtime, a: Resident, b: Resident): Prom
   const result = sub(input('a', ['rows', 'columns']), input('b', ['rows', 'columns']));
   const compiled = await runtime.compile(makeProgram({ result }), allFed);
   return (await runtime.run(compiled, { a, b }, { keep: 'all' })).kept('result');
+}
+
+/** factor * x; a new resident. */
+export async function scale(runtime: Runtime, x: Resident, factor: number): Promise<Resident> {
+  const result = mul(input('x', ['rows', 'columns']), input('factor', []));
+  const compiled = await runtime.compile(makeProgram({ result }), allFed);
+  return (await runtime.run(compiled, { x, factor: scalar(factor) }, { keep: 'all' })).kept('result');
+}
+
+/** a + b for each layer; new residents. */
+export async function addShifts(
+  runtime: Runtime,
+  a: ReadonlyMap<string, Resident>,
+  b: ReadonlyMap<string, Resident>,
+): Promise<Map<string, Resident>> {
+  const sums = new Map<string, Resident>();
+  for (const [name, shift] of a) sums.set(name, await addShift(runtime, shift, b.get(name)!, 'in-out'));
+  return sums;
 }

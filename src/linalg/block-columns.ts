@@ -49,6 +49,19 @@ export async function addGramOfColumns<M>(ops: MatrixOps<M>, sums: M[], keys: M,
   });
 }
 
+/** The lower half of a symmetric matrix `[size, size]`, copied. */
+export async function lowerBlockColumns<M>(ops: MatrixOps<M>, matrix: M, tile: number): Promise<M[]> {
+  const [size] = ops.shape(matrix);
+  return withHandles(ops, async (scope) => {
+    const columns: M[] = [];
+    for (const start of tileStarts(size, tile)) {
+      columns.push(await scope.own(ops.columns(ops.rows(matrix, start, size), start, Math.min(start + tile, size))));
+    }
+    for (const column of columns) scope.give(column);
+    return columns;
+  });
+}
+
 /** The lower half of K K^T, `keys` being K `[size, k]`. */
 export async function gramOfRows<M>(ops: MatrixOps<M>, keys: M, tile: number): Promise<BlockColumns<M>> {
   const [size] = ops.shape(keys);

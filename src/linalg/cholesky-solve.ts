@@ -1,6 +1,7 @@
 // Solving with a blocked Cholesky factor, for many right-hand sides at once: matrix products only.
 // Knows no normal equation.
 
+import { type TensorOf, zeros } from '../tensor.js';
 import { type CholeskyFactor, rowsFrom } from './cholesky.js';
 import { type HandleScope, withHandles } from './handle-scope.js';
 
@@ -10,6 +11,28 @@ export async function choleskySolve<M>(factor: CholeskyFactor<M>, b: M): Promise
     const forward = await solveForward(scope, factor, b);
     return scope.give(await solveBackward(scope, factor, forward));
   });
+}
+
+/** L^-T `[size, size]`, the upper triangular W with W W^T = A^-1. */
+export async function inverseTransposed<M>(factor: CholeskyFactor<M>): Promise<M> {
+  const { ops, size } = factor;
+  return withHandles(ops, async (scope) => {
+    const tiles: M[] = [];
+    let start = 0;
+    for (const { inverse } of factor.columns) {
+      const [width] = ops.shape(inverse);
+      tiles.push(await scope.own(ops.upload(identityRows(start, width, size))));
+      start += width;
+    }
+    return scope.give(await solveBackward(scope, factor, tiles));
+  });
+}
+
+/** Rows [start, start + height) of the identity matrix. */
+function identityRows(start: number, height: number, size: number): TensorOf<'f32'> {
+  const rows = zeros([height, size]);
+  for (let row = 0; row < height; row++) rows.data[row * size + start + row] = 1;
+  return rows;
 }
 
 /** L Y = B: y_j = L_jj^-1 b_j, and what lies below loses L_ij y_j. Gives Y as tiles. */

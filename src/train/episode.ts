@@ -19,6 +19,8 @@ export interface EpisodeOptions {
   readonly edits: number;
   /** Draw a new answer among those of the same relation, and any of the fact's prompts as the edit prompt. */
   readonly redraw: boolean;
+  /** Fewest facts of a step: each step draws its number between this and `edits`, evenly on a logarithmic scale. */
+  readonly fewestEdits?: number | undefined;
 }
 
 export class EpisodeSampler {
@@ -39,14 +41,16 @@ export class EpisodeSampler {
     this.#answers = options.redraw ? answersByRelation(records) : new Map();
   }
 
-  /** Every record comes up once in an epoch, as far as whole steps go. */
+  /** No record comes up twice in an epoch. */
   draw(step: number): Episode {
     const { edits, seed } = this.#options;
     const perEpoch = Math.floor(this.#records.length / edits);
     const order = this.#order(Math.floor(step / perEpoch));
     const start = (step % perEpoch) * edits;
     const random = Random.stream(seed, `step ${step}`);
-    const drawn = order.slice(start, start + edits).map((record) => this.#drawFact(record, random));
+    const fewest = Math.min(this.#options.fewestEdits ?? edits, edits);
+    const count = Math.round(fewest * (edits / fewest) ** random.uniform());
+    const drawn = order.slice(start, start + count).map((record) => this.#drawFact(record, random));
     return {
       edits: drawn.map(({ edit }) => edit),
       rephrasings: drawn.map(({ rephrasing }) => rephrasing),

@@ -6,6 +6,7 @@ import type { HyperEditor, RowChunk, SolvedEdit } from '../editors/hyper-editor.
 import type { NetworkResidents } from '../editors/resident-network.js';
 import { globalNorm } from '../engine/adam.js';
 import type { EditableModel, LayerTensors } from '../engine/editable-model.js';
+import { addShifts } from '../engine/weight-shift.js';
 
 /** The batches of one step. */
 export interface MetaBatches {
@@ -24,6 +25,8 @@ export interface MetaStepOptions {
   /** Factor of the locality loss. */
   readonly localityWeight: number;
   readonly reduction?: Reduction;
+  /** The step learns the last of so many rounds; those before it are made with the networks as they are. Default 1. */
+  readonly rounds?: number;
   /** Leave the running statistics as they are (parity tests inject them). */
   readonly freezeMoments?: boolean;
   /** Called when a stage ends, with its time. */
@@ -58,9 +61,10 @@ export async function metaStep(
   observer: MetaStepObserver = {},
 ): Promise<MetaStepResult> {
   const time = stageTimer(options);
-  const chunks = await time('cache', () => captureAll(model, editor, batches.edits, options));
+  const start = await startWeights(model, editor, batches.edits, options);
+  const chunks = await time('cache', () => captureAll(model, editor, batches.edits, start.weights, options));
   const edit = await time('predict', () => solveAll(model, editor, chunks));
-  const weights = await model.shifted(edit.shift);
+  const weights = await shiftFrom(model, start, edit.shift);
   await observer.solved?.(edit.shift);
   const general = await time('generalisation', () => answerGradients(model, weights, batches.rephrasings, options));
   const local = await time('locality', () =>
@@ -79,17 +83,48 @@ export async function metaStep(
   return { editLosses, generalisationLosses: general.losses, localityLosses: local.losses, gradients, gradientNorm };
 }
 
+/** Where the learnt round starts: the base weights, or those that earlier rounds of the same edit have led to. */
+interface Start {
+  readonly weights: LayerTensors;
+  readonly shift?: LayerTensors;
+}
+
+async function startWeights(
+  model: EditableModel,
+  editor: HyperEditor,
+  edits: readonly AnswerBatch[],
+  { rounds = 1 }: MetaStepOptions,
+): Promise<Start> {
+  if (rounds === 1) return { weights: model.base };
+  const shift = await editor.computeShift(model, edits, { rounds: rounds - 1 });
+  return { weights: await model.shifted(shift), shift };
+}
+
+/** The weights after the learnt round; the start is released. */
+async function shiftFrom(model: EditableModel, { weights, shift }: Start, change: LayerTensors): Promise<LayerTensors> {
+  if (!shift) return model.shifted(change);
+  const total = await addShifts(model.runtime, shift, change);
+  const shifted = await model.shifted(total);
+  model.runtime.release(...total.values(), ...shift.values());
+  model.releaseWeights(weights);
+  return shifted;
+}
+
 async function captureAll(
   model: EditableModel,
   editor: HyperEditor,
   batches: readonly AnswerBatch[],
-  { reduction, freezeMoments }: MetaStepOptions,
+  weights: LayerTensors,
+  { reduction, freezeMoments, rounds = 1 }: MetaStepOptions,
 ): Promise<RowChunk[]> {
   const chunks: RowChunk[] = [];
   for (const batch of batches) {
-    chunks.push(await editor.capture(model, batch, { scale: reduction === 'published' ? 1 / answerCount(batch) : 1 }));
+    chunks.push(
+      await editor.capture(model, batch, { weights, scale: reduction === 'published' ? 1 / answerCount(batch) : 1 }),
+    );
   }
-  if (!freezeMoments) for (const chunk of chunks) await editor.observe(chunk);
+  // Rows of later rounds are those of facts that took already; the statistics are those of facts to be edited.
+  if (!freezeMoments && rounds === 1) for (const chunk of chunks) await editor.observe(chunk);
   return chunks;
 }
 

@@ -61,8 +61,9 @@ export class MetaTrainer {
     return this.#step;
   }
 
-  async train(batches: MetaBatches): Promise<MetaStepResult> {
-    const result = await metaStep(this.#model, this.#editor, batches, this.#options);
+  /** One step on these batches, learning round `rounds` of an edit. */
+  async train(batches: MetaBatches, rounds = 1): Promise<MetaStepResult> {
+    const result = await metaStep(this.#model, this.#editor, batches, { ...this.#options, rounds });
     const start = performance.now();
     const gradientScale = Math.min(1, this.#options.maxGradientNorm / (result.gradientNorm + 1e-6));
     this.#step++;

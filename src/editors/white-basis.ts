@@ -1,0 +1,49 @@
+// Solving in a basis where the keys to preserve are white: lambda then holds their outputs in place instead of the weights.
+
+import type { Resident } from '../engine/runtime.js';
+import type { MatrixOps } from '../linalg/matrix-ops.js';
+import type { ShiftAccumulator, SolvedShift } from './meta-method.js';
+
+/** With keys K W in place of K, the wanted shift is S = W S', and dL/dS' = W^T dL/dS. `whitening` stays the caller's. */
+export function inWhiteBasis(ops: MatrixOps<Resident>, plain: ShiftAccumulator, whitening: Resident): ShiftAccumulator {
+  return {
+    async add(keys, rows) {
+      const white = await ops.multiply(keys, whitening);
+      await plain.add(white, rows);
+      ops.release(white);
+    },
+    async solve() {
+      const inner = await plain.solve();
+      return unwhitened(ops, inner, await ops.multiply(whitening, inner.shift), whitening);
+    },
+    release: () => plain.release(),
+  };
+}
+
+function unwhitened(ops: MatrixOps<Resident>, inner: SolvedShift, shift: Resident, whitening: Resident): SolvedShift {
+  return {
+    shift,
+    async learn(weightGradient) {
+      const white = await ops.multiply(whitening, weightGradient, { transposeA: true });
+      const lesson = await inner.learn(white);
+      ops.release(white);
+      return {
+        ...lesson,
+        async feed(keys, firstRow) {
+          const own = await ops.multiply(keys, whitening);
+          const fed = await lesson.feed(own, firstRow);
+          ops.release(own);
+          return fed;
+        },
+      };
+    },
+    takeShift() {
+      inner.release();
+      return shift;
+    },
+    release() {
+      inner.release();
+      ops.release(shift);
+    },
+  };
+}

@@ -1,0 +1,183 @@
+// The main job on a tiny world, as a user runs it: fit, train, edit, evaluate, ask; and what is refused.
+
+import { readFile, stat } from 'node:fs/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openModelFolder } from '../../src/checkpoint/model-folder.js';
+import { readTensor } from '../../src/checkpoint/safetensors.js';
+import { loadShift } from '../../src/checkpoint/shift-file.js';
+import { ask } from '../../src/commands/ask.js';
+import { type EditResult, edit } from '../../src/commands/edit.js';
+import { eval as evaluate } from '../../src/commands/eval.js';
+import { type FitResult, fit } from '../../src/commands/fit.js';
+import { inspect } from '../../src/commands/inspect.js';
+import { askOptions, evalOptions, inspectOptions } from '../../src/commands/options.js';
+import { train } from '../../src/commands/train.js';
+import { collecting, editTiny, fitTiny, type TinyWorld, tinyWorld, trainTiny } from './tiny-world.js';
+
+let world: TinyWorld;
+let fitted: FitResult;
+let edited: EditResult;
+
+beforeAll(async () => {
+  world = await tinyWorld();
+  fitted = await fit(fitTiny(world), collecting());
+  await train(trainTiny(world), collecting());
+  edited = await edit(editTiny(world), collecting());
+}, 300_000);
+
+afterAll(() => world.remove());
+
+test('fit teaches the facts', () => {
+  expect(fitted.facts).toBe(60);
+  expect(fitted.exactMatch).toBeGreaterThan(0.9);
+});
+
+describe('edit', () => {
+  test('the saved checkpoint is the base plus the saved shift, in the edited layers only', async () => {
+    const base = await openModelFolder(world.path('lm'));
+    const after = await openModelFolder(world.path('edited'));
+    const { modules } = await loadShift(world.path('edited/shift.safetensors'));
+    for (const [name, entry] of after.tensors) {
+      const [was, is] = [await readTensor(base.tensors.get(name)!), await readTensor(entry)];
+      const shift = modules.get(name.replace(/\.weight$/, ''));
+      const expected = shift
+        ? Float32Array.from(was.data as Float32Array, (value, at) => Math.fround(value + shift.data[at]!))
+        : was.data;
+      expect(is.data).toEqual(expected);
+    }
+    expect([...modules.keys()]).toEqual(['transformer.h.0.mlp.c_proj', 'transformer.h.1.mlp.c_proj']);
+  });
+
+  test('every fact has its row, failures are named', async () => {
+    const rows = (await readFile(world.path('edited/facts.jsonl'), 'utf8'))
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(rows).toHaveLength(20);
+    expect(rows.filter(({ took }) => !took).map(({ id }) => id)).toEqual(edited.failedIds);
+    expect(edited.took + edited.failedIds.length).toBe(20);
+    expect(edited.verified).toContain('from disk');
+  });
+
+  test('eval of the base with the shift gives the scores of the saved checkpoint', async () => {
+    const options = {
+      model: world.path('lm'),
+      shift: world.path('edited/shift.safetensors'),
+      records: `${world.data}#20`,
+    };
+    const { scores, exactMatch } = await evaluate(evalOptions.parse(options), collecting());
+    expect(scores).toEqual(edited.scores);
+    expect(exactMatch).toEqual(edited.exactMatch);
+  });
+
+  test('without a shift, nothing changes', async () => {
+    const options = { model: world.path('lm'), records: `${world.data}#20`, generate: false };
+    const { scores } = await evaluate(evalOptions.parse(options), collecting());
+    expect(scores.unchanged).toBe(1);
+    expect(scores.es).toBe(scores.before.es);
+    expect(scores.before).toEqual(edited.scores.before);
+  });
+
+  test('fine-tuning goes the same way', async () => {
+    const result = await edit(
+      editTiny(world, { editor: 'ft', out: world.path('ft'), ftSteps: 30, ftRate: 5e-3 }),
+      collecting(),
+    );
+    expect(result.editor).toBe('ft');
+    expect(result.scores.es).toBeGreaterThan(result.scores.before.es);
+  });
+
+  test('the same edit again gives the same numbers', async () => {
+    const again = await edit(editTiny(world, { out: world.path('again') }), collecting());
+    expect(again.scores).toEqual(edited.scores);
+    expect(again.layers).toEqual(edited.layers);
+  });
+
+  test('rounds only add to the shift', async () => {
+    const twice = await edit(editTiny(world, { out: world.path('twice'), rounds: 2, generate: false }), collecting());
+    expect(twice.scores.es).toBeGreaterThanOrEqual(twice.scores.before.es);
+    expect(twice.layers[0]!.shiftNorm).not.toBe(edited.layers[0]!.shiftNorm);
+  });
+});
+
+test('ask says the answer before and after, the same each time', async () => {
+  const options = askOptions.parse({
+    model: world.path('lm'),
+    shift: world.path('edited/shift.safetensors'),
+    prompt: 'The capital of',
+    temperature: 1,
+    seed: 3,
+  });
+  const first = await ask(options, collecting());
+  expect(await ask(options, collecting())).toEqual(first);
+  expect(first.after).toBeDefined();
+});
+
+test('inspect tells a model, an editor and a file apart', async () => {
+  const kinds = [];
+  for (const name of ['lm', 'editor', 'edited/shift.safetensors']) {
+    kinds.push((await inspect(inspectOptions.parse({ path: world.path(name) }), collecting())).kind);
+  }
+  expect(kinds).toEqual(['model', 'editor', 'file']);
+});
+
+describe('refused', () => {
+  const refuse = (promise: Promise<unknown>, code: string, ...words: string[]) =>
+    promise.then(
+      () => expect.unreachable('was not refused'),
+      (error) => {
+        expect(error).toMatchObject({ name: 'MalmenError', code });
+        for (const word of words) expect(error.message).toContain(word);
+      },
+    );
+
+  test('a filled output folder, which stays as it was', async () => {
+    await refuse(edit(editTiny(world), collecting()), 'exists', '--force');
+    expect(await stat(world.path('edited/facts.jsonl'))).toBeDefined();
+  });
+
+  test('an editor of another model', async () => {
+    await refuse(
+      edit(editTiny(world, { model: world.path('edited'), out: world.path('wrong') }), collecting()),
+      'mismatch',
+      'another model',
+    );
+    await expect(stat(world.path('wrong'))).rejects.toThrow();
+  });
+
+  test('a shift of another model', async () => {
+    const options = evalOptions.parse({
+      model: world.path('edited'),
+      shift: world.path('edited/shift.safetensors'),
+      records: world.data,
+    });
+    await refuse(evaluate(options, collecting()), 'mismatch', 'another model');
+  });
+
+  test('an editor that is not trained yet', async () => {
+    await refuse(
+      edit(editTiny(world, { editor: world.dir, out: world.path('wrong') }), collecting()),
+      'not-found',
+      'editor.json',
+    );
+  });
+
+  test('a layer that is not there', async () => {
+    const options = editTiny(world, { editor: 'ft', layers: ['h.9.mlp.c_proj'], out: world.path('wrong') });
+    await refuse(edit(options, collecting()), 'not-found', 'h.9.mlp.c_proj', 'h.1.mlp.c_proj');
+  });
+
+  test('a prompt longer than the context', async () => {
+    const options = askOptions.parse({ model: world.path('lm'), prompt: 'The capital of '.repeat(40) });
+    await refuse(ask(options, collecting()), 'bad-input', '24');
+  });
+
+  test('more edits at once than there are facts', async () => {
+    await refuse(
+      train(trainTiny(world, { edits: 500, out: world.path('many') }), collecting()),
+      'bad-input',
+      '500',
+      '40',
+    );
+  });
+});
