@@ -212,7 +212,7 @@ async function trainAll(training: Training, sampler: EpisodeSampler): Promise<re
 
 async function trainStep({ trainer, options }: Training, batches: MetaBatches): Promise<StepRecord> {
   const start = performance.now();
-  const { generalisationLosses, localityLosses } = await trainer.train(batches, 1 + (trainer.step % options.rounds));
+  const { generalisationLosses, localityLosses } = await trainer.train(batches, roundOf(trainer.step, options));
   const generalisationLoss = sum(generalisationLosses);
   const localityLoss = sum(localityLosses);
   if (!Number.isFinite(generalisationLoss + localityLoss)) {
@@ -222,6 +222,11 @@ async function trainStep({ trainer, options }: Training, batches: MetaBatches): 
     );
   }
   return { generalisationLoss, localityLoss, seconds: (performance.now() - start) / 1000 };
+}
+
+/** Which round of an edit a step learns: the first for a while, then all in turn. */
+function roundOf(step: number, { rounds, roundsFrom }: TrainOptions): number {
+  return step < roundsFrom ? 1 : 1 + (step % rounds);
 }
 
 function batchesOf(sampler: EpisodeSampler, step: number, { batch: batchSize }: TrainOptions): MetaBatches {
