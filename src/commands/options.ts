@@ -52,6 +52,11 @@ export const trainOptions = z.strictObject({
     .optional()
     .describe('draw the number of facts of each step between this and --edits (default: always --edits)'),
   rounds: count().default(1).describe('learn edits of up to so many rounds, in turn'),
+  roundsFrom: z
+    .int()
+    .nonnegative()
+    .default(40)
+    .describe('step from which rounds beyond the first are learnt: they need a first one that works'),
   preserve: z
     .number()
     .nonnegative()
