@@ -15,11 +15,16 @@ function fail(message) {
 }
 
 const [major, minor] = process.versions.node.split('.').map(Number);
-if (major < 20 || (major === 20 && minor < 19)) fail(`malmen needs Node.js 20.19 or newer, this is ${process.versions.node}`);
+if (major < 20 || (major === 20 && minor < 19))
+  fail(`malmen needs Node.js 20.19 or newer, this is ${process.versions.node}`);
 
 function run(title, command, args) {
   console.log(`set-up: ${title}`);
-  const { status, error } = spawnSync(command, args, { cwd: root, stdio: 'inherit', shell: process.platform === 'win32' });
+  const { status, error } = spawnSync(command, args, {
+    cwd: root,
+    stdio: 'inherit',
+    shell: process.platform === 'win32',
+  });
   if (error || status !== 0) fail(`\`${[command, ...args].join(' ')}\` failed; the lines above say why`);
 }
 

@@ -14,13 +14,20 @@ const report = join(work, 'report.json');
 const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
 const filter = area ? [`test/${area}`] : [];
 const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
-const { status } = spawnSync(process.execPath, [vitest, 'run', ...filter, ...reporters, ...more], { cwd: root, stdio: 'inherit' });
+const { status } = spawnSync(process.execPath, [vitest, 'run', ...filter, ...reporters, ...more], {
+  cwd: root,
+  stdio: 'inherit',
+});
 
 let line = '0 passed, 1 failed';
 try {
-  const { numPassedTests, numFailedTests, numPendingTests, numTodoTests, testResults } = JSON.parse(readFileSync(report, 'utf8'));
+  const { numPassedTests, numFailedTests, numPendingTests, numTodoTests, testResults } = JSON.parse(
+    readFileSync(report, 'utf8'),
+  );
   // A file that cannot be loaded fails without a failed test.
-  const brokenFiles = testResults.filter(({ status: file, assertionResults }) => file === 'failed' && assertionResults.length === 0).length;
+  const brokenFiles = testResults.filter(
+    ({ status: file, assertionResults }) => file === 'failed' && assertionResults.length === 0,
+  ).length;
   const skipped = numPendingTests + numTodoTests;
   line = `${numPassedTests} passed, ${numFailedTests + brokenFiles} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`;
 } finally {

@@ -6,7 +6,8 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MalmenError } from '../errors.js';
 import { Random } from '../util/random.js';
-import { readJsonLines } from './json-lines.js';
+import { readLines } from './json-lines.js';
+import { Problems } from './problems.js';
 import type { EditRecord, Example } from './record.js';
 
 interface Fact {
@@ -50,14 +51,27 @@ async function readTable(folder: string, name: string, fields: readonly string[]
   const path = (await exists(plain)) ? plain : packed;
   if (!(await exists(path)))
     throw new MalmenError('not-found', `${folder}: expected ${name}.jsonl or ${name}.jsonl.gz of ParaRel`);
+  const problems = new Problems(path);
   const rows: Record<string, string>[] = [];
-  for await (const { line, value } of readJsonLines(path)) {
-    const row = value as Record<string, unknown>;
-    const missing = fields.find((field) => typeof row?.[field] !== 'string');
-    if (missing) throw new MalmenError('bad-input', `${path}:${line}: ${missing}: expected a string`);
-    rows.push(row as Record<string, string>);
+  for await (const { line, text } of readLines(path)) {
+    const row = parseRow(text, fields);
+    if (typeof row === 'string') problems.add(`:${line}`, row);
+    else rows.push(row);
   }
+  problems.throwIfAny();
   return rows;
+}
+
+/** The row, or what is wrong with it. */
+function parseRow(text: string, fields: readonly string[]): Record<string, string> | string {
+  let row: unknown;
+  try {
+    row = JSON.parse(text);
+  } catch (error) {
+    return `not JSON: ${(error as Error).message}`;
+  }
+  const missing = fields.find((field) => typeof (row as Record<string, unknown> | null)?.[field] !== 'string');
+  return missing === undefined ? (row as Record<string, string>) : `${missing}: expected text`;
 }
 
 const exists = (path: string) =>
