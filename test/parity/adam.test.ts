@@ -10,6 +10,7 @@ import { expectClose, expectWithin } from './closeness.js';
 import { type EditingRun, editingRuns } from './golden-folder.js';
 import { stateBefore } from './stored-editor.js';
 import { StoredTensors } from './stored-tensors.js';
+import { reportAbsence } from './testable.js';
 
 /** Absolute: steps are of the order of the learning rate, 1e-3. */
 const stateTolerance = 2e-6;
@@ -20,8 +21,11 @@ const averageTolerance = 1e-5;
 /** The published norm clipping divides by the norm plus this. */
 const clippingEpsilon = 1e-6;
 
+const runs = editingRuns();
+reportAbsence(runs, 'editing runs');
+
 // Needs no model: every run of the folder can be tested.
-describe.each(editingRuns())('$model.name $label', (run) => {
+describe.each(runs)('$model.name $label', (run) => {
   let runtime: Runtime;
   let file: StoredTensors;
   beforeAll(async () => {

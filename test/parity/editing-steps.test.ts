@@ -8,7 +8,7 @@ import type { HyperEditor } from '../../src/editors/hyper-editor.js';
 import type { MetaMethod } from '../../src/editors/meta-method.js';
 import type { LayerTensors } from '../../src/engine/editable-model.js';
 import { metaStep } from '../../src/train/meta-step.js';
-import { editingRuns, unsupported } from './golden-folder.js';
+import { editingRuns } from './golden-folder.js';
 import { type Comparison, comparison } from './limits.js';
 import { storedBatches } from './stored-batches.js';
 import {
@@ -23,14 +23,9 @@ import {
 } from './stored-editor.js';
 import { layerRows, publishedCapture } from './stored-rows.js';
 import { StoredTensors } from './stored-tensors.js';
+import { testable } from './testable.js';
 
-const runs = editingRuns();
-
-for (const { model, label } of runs.filter((run) => !run.model.supported)) {
-  it.skip(`${label} of ${unsupported(model)}`, () => {});
-}
-
-for (const stored of runs.filter(({ model }) => model.supported)) {
+for (const stored of testable(editingRuns(), 'editing runs')) {
   const file = await StoredTensors.open(join(stored.folder, `${stored.label}.safetensors`));
   const steps = stored.description.steps.map((_, step) => step);
   const withOutputs = steps.filter((step) => file.names.some((name) => name.startsWith(`step${step}.pseudo_keys.`)));

@@ -12,9 +12,10 @@ import type { Resident } from '../../src/engine/runtime.js';
 import { makeProgram } from '../../src/graph/program.js';
 import type { TensorOf } from '../../src/tensor.js';
 import { expectClose } from './closeness.js';
-import { type ForwardRecord, forwardRecords, unsupported } from './golden-folder.js';
+import { type ForwardRecord, forwardRecords } from './golden-folder.js';
 import { everyTokenBatch, realRows, storedBatch, takeRows, withTapRows } from './stored-batches.js';
 import { StoredTensors } from './stored-tensors.js';
+import { testable } from './testable.js';
 
 /** Of the largest value. Float32 on other libraries agrees to about 1e-6; gradients lose another digit. */
 const tolerance = 2e-5;
@@ -22,11 +23,7 @@ const tolerance = 2e-5;
 /** Of the largest logit, for weights rounded to 8 bits of mantissa. */
 const roundedTolerance = 0.05;
 
-const records = forwardRecords();
-
-for (const { model } of records.filter((record) => !record.model.supported)) it.skip(unsupported(model), () => {});
-
-for (const record of records.filter(({ model }) => model.supported)) {
+for (const record of testable(forwardRecords(), 'forward passes')) {
   const file = await StoredTensors.open(record.file);
   const batches = [...new Set(file.names.map((name) => name.split('.')[0]!))];
 

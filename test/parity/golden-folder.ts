@@ -106,8 +106,3 @@ function isTested({ algorithm }: Partial<RunDescription>): boolean {
 export function isEmpty(): boolean {
   return goldenModels().length + forwardRecords().length + editingRuns().length === 0;
 }
-
-/** Why numbers of a model are not tested. */
-export function unsupported({ name, modelType }: GoldenModel): string {
-  return `${name}: there is no model type '${modelType}' in src/models`;
-}

@@ -9,6 +9,7 @@ import { expectClose } from './closeness.js';
 import { editingRuns } from './golden-folder.js';
 import { networkPrefix, type OpenRun, openRun, stateBefore, storedEditor, storedMoments } from './stored-editor.js';
 import { layerRows, publishedCapture } from './stored-rows.js';
+import { testable } from './testable.js';
 
 /** Of the largest value: the stored ones are float32, summed in float32, and so are the rows. */
 const storedTolerance = 2e-6;
@@ -21,7 +22,7 @@ const observedTolerance = 1e-6;
 
 type Rows = readonly (readonly number[])[];
 
-const runs = editingRuns().filter(({ model }) => model.supported);
+const runs = testable(editingRuns(), 'editing runs');
 
 describe.each(runs)('$model.name $label', (stored) => {
   let run: OpenRun;
