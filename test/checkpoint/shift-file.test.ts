@@ -1,11 +1,13 @@
 // Parameter shifts on disk: round trips, and everything that is not a shift.
 
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type TensorSource, tensorSource, writeSafetensors } from '../../src/checkpoint/safetensors.js';
 import { loadShift, saveShift } from '../../src/checkpoint/shift-file.js';
 import { f32, i64 } from '../../src/tensor.js';
+import { asOrdinaryUser, fillDiskAtWrite, readOnlyFolder } from './failing-disk.js';
 import { parseRawFile } from './raw-safetensors.js';
 import { goldenModel, temporaryPaths } from './temporary-folder.js';
 
@@ -57,6 +59,31 @@ describe('what is not saved', () => {
     const path = newPath();
     await expect(saveShift(path, shift)).rejects.toThrow(message);
     expect(existsSync(path)).toBe(false);
+  });
+});
+
+describe('what cannot be written leaves nothing behind', () => {
+  const shift = { baseHash, editor: 'malmen', modules: new Map([['m', f32([1, 2], [1, 2])]]) };
+
+  test.each([1, 2])('a disk that is full at write %i; the shift that was there stays', async (call) => {
+    const folder = newPath('folder');
+    mkdirSync(folder);
+    const path = join(folder, 'x.safetensors');
+    await saveShift(path, { ...shift, editor: 'before' });
+    const disk = await fillDiskAtWrite(call);
+    const error = await saveShift(path, shift).catch((reason) => reason);
+    disk.restore();
+    expect(error).toMatchObject({ name: 'MalmenError', code: 'no-space' });
+    expect(readdirSync(folder)).toEqual(['x.safetensors']);
+    expect((await loadShift(path)).editor).toBe('before');
+  });
+
+  test.skipIf(process.platform === 'win32')('a folder without permission', async () => {
+    const folder = readOnlyFolder(newPath('folder'));
+    const error = await asOrdinaryUser(() => saveShift(join(folder, 'x'), shift).catch((reason) => reason));
+    expect(error).toMatchObject({ name: 'MalmenError' });
+    expect(error.message).toContain(folder);
+    expect(readdirSync(folder)).toEqual([]);
   });
 });
 

@@ -4,11 +4,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type AdamMoments, adamStep, defaultAdam, zeroMoments } from '../../src/engine/adam.js';
 import { openRuntime } from '../../src/engine/open-runtime.js';
-import type { Resident, Runtime } from '../../src/engine/runtime.js';
-import type { TensorOf } from '../../src/tensor.js';
+import type { Runtime } from '../../src/engine/runtime.js';
 import { expectClose, expectWithin } from './closeness.js';
 import { type EditingRun, editingRuns } from './golden-folder.js';
-import { stateBefore } from './stored-editor.js';
+import { floats, stateBefore } from './stored-editor.js';
 import { StoredTensors } from './stored-tensors.js';
 import { reportAbsence } from './testable.js';
 
@@ -65,7 +64,7 @@ async function expectParameter(
       settings: defaultAdam,
     });
     const name = `step${step}.state.${parameter}`;
-    expectWithin(`${label} ${name}`, await floats(runtime, next.parameter), file.numbers(name), stateTolerance);
+    expectWithin(`${label} ${name}`, await floats({ runtime }, next.parameter), file.numbers(name), stateTolerance);
     runtime.release(before, next.parameter);
     moments = next.moments;
   }
@@ -84,11 +83,7 @@ async function expectAverages(
 ): Promise<void> {
   for (const [average, moment] of [['exp_avg', first] as const, ['exp_avg_sq', second] as const]) {
     const name = `opt.${average}.${parameter}`;
-    if (file.has(name)) expectClose(name, await floats(runtime, moment), file.numbers(name), averageTolerance);
+    if (file.has(name)) expectClose(name, await floats({ runtime }, moment), file.numbers(name), averageTolerance);
     runtime.release(moment);
   }
-}
-
-async function floats(runtime: Runtime, resident: Resident): Promise<Float32Array> {
-  return (await runtime.download<TensorOf<'f32'>>(resident)).data;
 }

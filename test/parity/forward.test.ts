@@ -8,12 +8,12 @@ import { readSafetensorsHeader } from '../../src/checkpoint/safetensors.js';
 import type { DecoderBatch } from '../../src/data/batch.js';
 import type { Capture, EditableModel, ModelBatch } from '../../src/engine/editable-model.js';
 import { LanguageModel } from '../../src/engine/language-model.js';
-import type { Resident } from '../../src/engine/runtime.js';
 import { makeProgram } from '../../src/graph/program.js';
 import type { TensorOf } from '../../src/tensor.js';
 import { expectClose } from './closeness.js';
 import { type ForwardRecord, forwardRecords } from './golden-folder.js';
 import { everyTokenBatch, realRows, storedBatch, takeRows, withTapRows } from './stored-batches.js';
+import { floats } from './stored-editor.js';
 import { StoredTensors } from './stored-tensors.js';
 import { testable } from './testable.js';
 
@@ -25,7 +25,7 @@ const roundedTolerance = 0.05;
 
 for (const record of testable(forwardRecords(), 'forward passes')) {
   const file = await StoredTensors.open(record.file);
-  const batches = [...new Set(file.names.map((name) => name.split('.')[0]!))];
+  const batches = batchesOf(file);
 
   describe(record.model.name, () => {
     let model: LanguageModel;
@@ -62,6 +62,10 @@ for (const record of testable(forwardRecords(), 'forward passes')) {
       await expectSameLogits(record, file, weights, batches[0]!);
     });
   });
+}
+
+function batchesOf(file: StoredTensors): string[] {
+  return [...new Set(file.names.map((name) => name.split('.')[0]!))];
 }
 
 async function expectLogits(
@@ -121,8 +125,7 @@ type StoredTokens = 'ans' | 'all';
 
 /** The captures that the file holds. */
 function captures({ layers }: ForwardRecord, file: StoredTensors) {
-  const batches = [...new Set(file.names.map((name) => name.split('.')[0]!))];
-  const all = batches.flatMap((batch) => [
+  const all = batchesOf(file).flatMap((batch) => [
     { batch, stored: 'ans' as StoredTokens },
     { batch, stored: 'all' as StoredTokens },
   ]);
@@ -191,8 +194,4 @@ async function expectSameLogits(
 /** The stored losses are means over all answer tokens of a batch. */
 function meanScale({ answerCounts }: DecoderBatch): number {
   return 1 / answerCounts.reduce((sum, count) => sum + count, 0);
-}
-
-async function floats({ runtime }: EditableModel, resident: Resident): Promise<Float32Array> {
-  return (await runtime.download<TensorOf<'f32'>>(resident)).data;
 }

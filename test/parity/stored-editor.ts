@@ -96,6 +96,6 @@ export async function storedEditor(run: OpenRun, state: EditorState): Promise<Hy
   return new HyperEditor(method, run.description.token === 'all' ? 'all' : 'answers', networks);
 }
 
-export async function floats({ runtime }: EditableModel, resident: Resident): Promise<Float32Array> {
+export async function floats({ runtime }: Pick<EditableModel, 'runtime'>, resident: Resident): Promise<Float32Array> {
   return (await runtime.download<TensorOf<'f32'>>(resident)).data;
 }
