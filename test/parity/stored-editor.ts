@@ -19,7 +19,6 @@ import { StoredTensors } from './stored-tensors.js';
 export interface OpenRun extends EditingRun {
   readonly file: StoredTensors;
   readonly tuples: StoredTensors;
-  readonly model: EditingRun['model'];
   readonly language: LanguageModel;
   readonly editable: EditableModel;
 }
@@ -46,7 +45,7 @@ export function networkPrefix({ keySize, valueSize }: Pick<LayerGroup, 'keySize'
 }
 
 /** Names of a network's parameters in the file, without `STATE.PREFIX`. */
-export function parameterNames({ file }: OpenRun, state: string, group: LayerGroup): string[] {
+function parameterNames({ file }: OpenRun, state: string, group: LayerGroup): string[] {
   const start = `${state}.${networkPrefix(group)}`;
   const own = file.names.filter((name) => name.startsWith(start)).map((name) => name.slice(start.length));
   return own.filter((name) => !name.startsWith('normalizer.'));
