@@ -2,7 +2,7 @@
 // it is the first thing that runs on a fresh clone.
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -14,18 +14,16 @@ function fail(message) {
   process.exit(1);
 }
 
-const [major, minor] = process.versions.node.split('.').map(Number);
-if (major < 20 || (major === 20 && minor < 19))
-  fail(`malmen needs Node.js 20.19 or newer, this is ${process.versions.node}`);
-
 function run(title, command, args) {
   console.log(`set-up: ${title}`);
   const { status, error } = spawnSync(command, args, {
     cwd: root,
-    stdio: 'inherit',
-    shell: process.platform === 'win32',
+    stdio: ['ignore', 'inherit', 'inherit'],
+    // On Windows npm is a script, which only a shell starts.
+    shell: process.platform === 'win32' && command === 'npm',
   });
-  if (error || status !== 0) fail(`\`${[command, ...args].join(' ')}\` failed; the lines above say why`);
+  if (error) fail(`\`${command}\` could not be started: ${error.message}; is it installed and on the PATH?`);
+  if (status !== 0) fail(`${title} failed (\`${[command, ...args].join(' ')}\`); the lines above say why`);
 }
 
 /** When a file or the newest file below a folder was changed, in milliseconds; 0 when it is not there. */
@@ -36,13 +34,22 @@ function changed(path) {
   return readdirSync(path).reduce((latest, name) => Math.max(latest, changed(join(path, name))), 0);
 }
 
-// npm writes this file at the end of an installation.
-const installed = changed(at('node_modules', '.package-lock.json'));
-if (installed < changed(at('package-lock.json'))) {
-  run('installing dependencies', 'npm', ['ci', '--no-audit', '--no-fund']);
+const [major, minor] = process.versions.node.split('.').map(Number);
+if (major < 20 || (major === 20 && minor < 19)) {
+  fail(`malmen needs Node.js 20.19 or newer, this is ${process.versions.node}; install a newer one and run again`);
 }
 
-const built = changed(at('dist', '.tsbuildinfo'));
-if (built < Math.max(changed(at('src')), changed(at('tsconfig.json')))) {
+const lock = at('package-lock.json');
+// npm writes this file at the end of an installation that succeeded.
+if (changed(at('node_modules', '.package-lock.json')) < changed(lock)) {
+  // The compiler is a development dependency: needed here whatever the environment says of production.
+  const options = ['--include=dev', '--no-audit', '--no-fund'];
+  run('installing dependencies', 'npm', [existsSync(lock) ? 'ci' : 'install', ...options]);
+}
+
+// Written after a build without errors; the compiler's own notes are written after a failed one, too.
+const stamp = at('dist', '.built');
+if (changed(stamp) < Math.max(changed(at('src')), changed(at('tsconfig.json')))) {
   run('building', process.execPath, [at('node_modules', 'typescript', 'bin', 'tsc'), '-b', '--force']);
+  writeFileSync(stamp, '');
 }

@@ -1,37 +1,57 @@
-// Runs the tests (all, or those of one folder: `node scripts/test.mjs parity`) and closes with one plain line of counts.
+// Runs the tests, all or those of one folder (`node scripts/test.mjs parity`; what follows goes to vitest), and closes with one
+// plain line of counts. Knows no test.
 
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const [area, ...more] = process.argv.slice(2);
-const work = mkdtempSync(join(tmpdir(), 'malmen-test-'));
-const report = join(work, 'report.json');
+const at = (...parts) => join(root, ...parts);
 
-const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
-const filter = area ? [`test/${area}`] : [];
-const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
-const { status } = spawnSync(process.execPath, [vitest, 'run', ...filter, ...reporters, ...more], {
-  cwd: root,
-  stdio: 'inherit',
-});
+/** Folders of `test/` that hold tests. */
+function areas() {
+  const folders = readdirSync(at('test'), { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  return folders
+    .map(({ name }) => name)
+    .filter((name) => readdirSync(at('test', name)).some((file) => file.endsWith('.test.ts')));
+}
 
-let line = '0 passed, 1 failed';
-try {
+function runVitest(filter, more, report) {
+  const reporters = ['default', at('scripts', 'skipped-reporter.mjs'), 'json'].map((name) => `--reporter=${name}`);
+  const args = ['run', ...filter, ...reporters, `--outputFile.json=${report}`, ...more];
+  const { status } = spawnSync(process.execPath, [at('node_modules', 'vitest', 'vitest.mjs'), ...args], {
+    cwd: root,
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
+  return status ?? 1;
+}
+
+/** The counts of a report. A file that cannot be loaded counts as one failure, and so does a run without a report. */
+function closingLine(report) {
+  if (!existsSync(report)) return '0 passed, 1 failed';
   const { numPassedTests, numFailedTests, numPendingTests, numTodoTests, testResults } = JSON.parse(
     readFileSync(report, 'utf8'),
   );
-  // A file that cannot be loaded fails without a failed test.
   const brokenFiles = testResults.filter(
-    ({ status: file, assertionResults }) => file === 'failed' && assertionResults.length === 0,
-  ).length;
+    ({ status, assertionResults }) =>
+      status === 'failed' && !assertionResults.some((result) => result.status === 'failed'),
+  );
   const skipped = numPendingTests + numTodoTests;
-  line = `${numPassedTests} passed, ${numFailedTests + brokenFiles} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`;
-} finally {
-  rmSync(work, { recursive: true, force: true });
+  const counts = [`${numPassedTests} passed`, `${numFailedTests + brokenFiles.length} failed`];
+  return [...counts, ...(skipped > 0 ? [`${skipped} skipped`] : [])].join(', ');
 }
+
+const [area, ...more] = process.argv.slice(2);
+if (area !== undefined && !areas().includes(area)) {
+  console.error(`test: there is no folder test/${area} with tests; the folders are ${areas().join(', ')}`);
+  process.exit(2);
+}
+const work = mkdtempSync(join(tmpdir(), 'malmen-test-'));
+const report = join(work, 'report.json');
+const status = runVitest(area === undefined ? [] : [`test/${area}/`], more, report);
+const line = closingLine(report);
+rmSync(work, { recursive: true, force: true });
 console.log(line);
-process.exitCode = status ?? 1;
+process.exitCode = status;

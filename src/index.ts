@@ -1,4 +1,4 @@
-// The public API.
+// The public API, and the only barrel: the commands as functions, and what is needed to edit a model from a program.
 
 export { ask } from './commands/ask.js';
 export { bench } from './commands/bench.js';
