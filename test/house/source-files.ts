@@ -1,13 +1,13 @@
 // The source files of the program and what each of them imports, read with the compiler's own parser. Judges nothing.
 
 import { readdirSync, readFileSync } from 'node:fs';
-import { dirname, join, normalize, relative, sep } from 'node:path';
+import { dirname, join, normalize, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 
 export const root = fileURLToPath(new URL('../..', import.meta.url));
 
-export interface Import {
+interface Import {
   /** A package, `node:...`, or a file of `src` by its path there. */
   readonly target: string;
   readonly local: boolean;
@@ -78,6 +78,3 @@ function resolved(from: string, specifier: string, typeOnly: boolean): Import {
     .replace(/\.js$/, '.ts');
   return { target, local: true, typeOnly };
 }
-
-/** A path inside the repository, for messages. */
-export const inRepository = (path: string) => relative(root, path).split(sep).join('/');
