@@ -5,9 +5,9 @@ import { parameterInput } from '../graph/emit.js';
 import type { Partition } from '../graph/partition.js';
 import type { EditableLayer } from '../models/model.js';
 import { scalar, type Tensor, type TensorOf } from '../tensor.js';
-import type { LanguageModel } from './language-model.js';
 import { groupByShape, type LayerGroup } from './layer-group.js';
 import { LanguageModelPrograms, type TokenChoice } from './lm-programs.js';
+import type { OpenModel } from './open-model.js';
 import type { Compiled, Feed, Resident, RunResult, Runtime, WeightBinding } from './runtime.js';
 import { addShift } from './weight-shift.js';
 
@@ -69,7 +69,7 @@ export interface Predictions {
 }
 
 export class EditableModel {
-  readonly model: LanguageModel;
+  readonly model: OpenModel;
   readonly layers: readonly EditableLayer[];
   /** The layers by shape, in order of first appearance. */
   readonly groups: readonly LayerGroup[];
@@ -80,7 +80,7 @@ export class EditableModel {
   readonly #liveBinding: WeightBinding;
   readonly #computations = new Map<string, Promise<Computation>>();
 
-  private constructor(model: LanguageModel, layers: readonly EditableLayer[], base: LayerTensors) {
+  private constructor(model: OpenModel, layers: readonly EditableLayer[], base: LayerTensors) {
     this.model = model;
     this.layers = layers;
     this.groups = groupByShape(layers);
@@ -91,7 +91,7 @@ export class EditableModel {
     this.#liveBinding = model.binding((name) => edited.has(name) || model.isFloat32(name));
   }
 
-  static async open(model: LanguageModel, layers: readonly EditableLayer[]): Promise<EditableModel> {
+  static async open(model: OpenModel, layers: readonly EditableLayer[]): Promise<EditableModel> {
     const base = new Map<string, Resident>();
     for (const { name } of layers)
       base.set(name, await model.runtime.upload(await model.read(`${name}.weight`), { move: true }));

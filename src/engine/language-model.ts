@@ -10,12 +10,13 @@ import { defineModel } from '../models/index.js';
 import type { EditableLayer, ModelDefinition } from '../models/model.js';
 import type { TensorOf } from '../tensor.js';
 import { EditableModel } from './editable-model.js';
+import type { OpenModel } from './open-model.js';
 import { openRuntime, type RuntimeOptions } from './open-runtime.js';
 import type { Resident, Runtime, WeightBinding } from './runtime.js';
 
 export interface OpenModelOptions extends Partial<RuntimeOptions> {}
 
-export class LanguageModel {
+export class LanguageModel implements OpenModel {
   readonly definition: ModelDefinition;
   readonly folder: ModelFolder;
   readonly runtime: Runtime;
