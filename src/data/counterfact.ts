@@ -1,39 +1,76 @@
 // CounterFact (Meng et al. 2022), in the original nested layout and in the flat one of later collections.
 
-import { type FieldReader, readJsonArray } from './json-array.js';
+import { z } from 'zod';
+import { readJsonList } from './json-rows.js';
 import type { EditRecord } from './record.js';
+import type { PlacedRecord, RecordSource } from './record-reader.js';
+import { label, text } from './record-schema.js';
 
-export function readCounterfact(path: string, leaveOut = false): Promise<EditRecord[]> {
-  return readJsonArray(path, leaveOut, (fields, index) => {
-    const id = `counterfact-${fields.label('case_id', String(index + 1))}`;
-    return fields.has('requested_rewrite') ? nestedRecord(fields, id) : flatRecord(fields, id);
-  });
+const object = z.object({ str: text });
+
+const nestedSchema = z.object({
+  case_id: label.optional(),
+  requested_rewrite: z.object({
+    prompt: text.refine((prompt) => prompt.includes('{}'), { error: "expected '{}' where the subject belongs" }),
+    subject: text,
+    relation_id: text.optional(),
+    target_new: object,
+    target_true: object,
+  }),
+  paraphrase_prompts: z.array(text),
+  neighborhood_prompts: z.array(text),
+});
+
+const flatSchema = z.object({
+  case_id: label.optional(),
+  prompt: text,
+  subject: text,
+  target_new: text,
+  ground_truth: text,
+  rephrase_prompt: text,
+  locality_prompt: text,
+  locality_ground_truth: text,
+});
+
+type NestedRow = z.infer<typeof nestedSchema>;
+type FlatRow = z.infer<typeof flatSchema>;
+
+export async function* readCounterfact(source: RecordSource): AsyncGenerator<PlacedRecord> {
+  for await (const { where, number, row } of readJsonList<NestedRow | FlatRow>(source, schemaOf)) {
+    const id = `counterfact-${row.case_id ?? number}`;
+    yield { where, record: 'requested_rewrite' in row ? nestedRecord(row, id) : flatRecord(row, id) };
+  }
 }
 
-function nestedRecord(fields: FieldReader, id: string): EditRecord {
-  const rewrite = fields.object('requested_rewrite');
-  const subject = rewrite.text('subject');
-  const answer = rewrite.object('target_new').text('str');
-  const was = rewrite.object('target_true').text('str');
+function schemaOf(element: unknown): z.ZodType<NestedRow | FlatRow> {
+  const isNested = typeof element === 'object' && element !== null && 'requested_rewrite' in element;
+  return isNested ? nestedSchema : flatSchema;
+}
+
+/** Neighbours of the subject have the same true answer, and keep it. */
+function nestedRecord(row: NestedRow, id: string): EditRecord {
+  const { prompt, subject, relation_id: relation, target_new, target_true } = row.requested_rewrite;
+  const answer = target_new.str;
+  const was = target_true.str;
   return {
     id,
     subject,
-    relation: rewrite.label('relation_id', 'unknown'),
+    ...(relation === undefined ? {} : { relation }),
     was,
-    edit: { prompt: rewrite.text('prompt').replace('{}', subject), answer },
-    rephrasings: fields.texts('paraphrase_prompts').map((prompt) => ({ prompt, answer })),
-    unrelated: fields.texts('neighborhood_prompts').map((prompt) => ({ prompt, answer: was })),
+    edit: { prompt: prompt.replaceAll('{}', () => subject), answer },
+    rephrasings: row.paraphrase_prompts.map((paraphrase) => ({ prompt: paraphrase, answer })),
+    unrelated: row.neighborhood_prompts.map((neighbor) => ({ prompt: neighbor, answer: was })),
   };
 }
 
-function flatRecord(fields: FieldReader, id: string): EditRecord {
-  const answer = fields.text('target_new');
+function flatRecord(row: FlatRow, id: string): EditRecord {
+  const answer = row.target_new;
   return {
     id,
-    subject: fields.text('subject'),
-    was: fields.text('ground_truth'),
-    edit: { prompt: fields.text('prompt'), answer },
-    rephrasings: [{ prompt: fields.text('rephrase_prompt'), answer }],
-    unrelated: [{ prompt: fields.text('locality_prompt'), answer: fields.text('locality_ground_truth') }],
+    subject: row.subject,
+    was: row.ground_truth,
+    edit: { prompt: row.prompt, answer },
+    rephrasings: [{ prompt: row.rephrase_prompt, answer }],
+    unrelated: [{ prompt: row.locality_prompt, answer: row.locality_ground_truth }],
   };
 }

@@ -1,4 +1,5 @@
 // Collects everything that is wrong with a file, so that a user learns all of it at once.
+// Knows no format.
 
 import { MalmenError } from '../errors.js';
 
@@ -6,34 +7,27 @@ import { MalmenError } from '../errors.js';
 const hint = "mend the file, or write KIND!:PATH ('!' after the kind) to leave such records out";
 
 /** Problems shown; more are counted. */
-const shown = 50;
+const mostShown = 50;
 
 export class Problems {
-  readonly #file: string;
-  readonly #found: string[] = [];
-  readonly #leaveOut: boolean;
-
-  /** @param leaveOut bad records are left out instead of refused, because the user said so */
-  constructor(file: string, leaveOut = false) {
-    this.#file = file;
-    this.#leaveOut = leaveOut;
-  }
+  readonly #shown: string[] = [];
+  #count = 0;
 
   get count(): number {
-    return this.#found.length;
+    return this.#count;
   }
 
-  /** @param where `:3` for a line, ` record 17` for an element of a list, empty for the whole file */
+  /** @param where the file and the place in it: `facts.jsonl:3` for a line, `facts.json: record 17` for an element of a list */
   add(where: string, problem: string): void {
-    this.#found.push(`${this.#file}${where}: ${problem}`);
+    this.#count++;
+    if (this.#shown.length < mostShown) this.#shown.push(`${where}: ${problem}`);
   }
 
-  /** @throws MalmenError with one line per problem, unless bad records are to be left out */
+  /** @throws MalmenError with one line per problem */
   throwIfAny(): void {
-    const { count } = this;
-    if (count === 0 || this.#leaveOut) return;
-    const more = count > shown ? [`... and ${count - shown} more`] : [];
-    const heading = count === 1 ? [] : [`${this.#file}: ${count} problems`];
-    throw new MalmenError('bad-input', [...heading, ...this.#found.slice(0, shown), ...more, hint].join('\n'));
+    if (this.#count === 0) return;
+    const heading = this.#count === 1 ? [] : [`${this.#count} problems`];
+    const more = this.#count > mostShown ? [`... and ${this.#count - mostShown} more`] : [];
+    throw new MalmenError('bad-input', [...heading, ...this.#shown, ...more, hint].join('\n'));
   }
 }

@@ -1,8 +1,14 @@
 // Our own layout of a record, strict: an unknown field is a typing mistake.
+// `schema/record.schema.json` is generated from it; knows nothing of files.
 
 import { z } from 'zod';
+import type { EditRecord } from './record.js';
 
-const text = z.string().refine((value) => value.trim() !== '', { error: 'must not be empty' });
+/** A string with something besides white space in it. */
+export const text = z.string().regex(/\S/, { error: 'expected text' });
+
+/** A string or number that tells records apart. */
+export const label = z.union([text, z.number()], { error: 'expected text or a number' });
 
 const exampleSchema = z.strictObject({
   prompt: text.describe('the beginning of a sentence, or a question'),
@@ -15,8 +21,13 @@ export const recordSchema = z
     edit: exampleSchema.describe('the fact to edit in, with its new answer'),
     rephrasings: z.array(exampleSchema).default([]).describe('the same fact in other words'),
     unrelated: z.array(exampleSchema).default([]).describe('facts that must not change, with their true answers'),
-    subject: text.optional().describe('what the fact is about'),
-    relation: text.optional().describe('kind of fact; facts of one kind have answers of one kind'),
-    was: text.optional().describe('the answer that is true before the edit'),
+    subject: z.exactOptional(text).describe('what the fact is about'),
+    relation: z.exactOptional(text).describe('kind of fact; facts of one kind have answers of one kind'),
+    was: z.exactOptional(text).describe('the answer that is true before the edit'),
   })
-  .describe('One fact to edit: a line of a JSON Lines file');
+  .describe('One fact to edit: a line of a JSON Lines file') satisfies z.ZodType<EditRecord>;
+
+/** The fields that may stand in the object at a path: a record, or an example inside it. */
+export function knownFields(path: readonly PropertyKey[]): string[] {
+  return Object.keys((path.length === 0 ? recordSchema : exampleSchema).shape);
+}

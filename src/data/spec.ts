@@ -2,54 +2,78 @@
 
 import { MalmenError } from '../errors.js';
 import { readCounterfact } from './counterfact.js';
-import { readJsonlRecords } from './jsonl.js';
-import { pararelCorpus } from './pararel.js';
+import { readJsonl } from './jsonl.js';
+import { readPararel } from './pararel.js';
+import { Problems } from './problems.js';
 import type { EditRecord } from './record.js';
+import { RecordChecks } from './record-checks.js';
+import type { RecordReader } from './record-reader.js';
 import { readZsre } from './zsre.js';
 
-/** @param leaveOut bad records are left out instead of refused */
-type Reader = (path: string, leaveOut: boolean) => Promise<readonly EditRecord[]>;
-
-const readers: Readonly<Record<string, Reader>> = {
+const readers = {
   zsre: readZsre,
   counterfact: readCounterfact,
-  jsonl: readJsonlRecords,
-  pararel: async (path) => (await pararelCorpus(path)).records,
-};
+  pararel: readPararel,
+  jsonl: readJsonl,
+} satisfies Readonly<Record<string, RecordReader>>;
 
-export interface Spec {
-  readonly kind: string;
+type Kind = keyof typeof readers;
+
+interface Spec {
+  readonly kind: Kind;
   readonly path: string;
   /** `KIND!:PATH`: records that are not right are left out. */
   readonly leaveOut: boolean;
+  /** From `start`, up to and without `end`, counted from 0 over the records that are right. */
   readonly slice: { readonly start: number; readonly end: number };
 }
 
+const kinds = Object.keys(readers).join(', ');
+const isKind = (name: string): name is Kind => Object.hasOwn(readers, name);
+
 /** @throws MalmenError that lists the kinds and the forms of a slice. */
 export function parseSpec(text: string): Spec {
-  const kinds = Object.keys(readers).join(', ');
-  const match = /^([a-z]+)(!?):(.+?)(?:#([^#]*))?$/.exec(text);
-  if (!match || !readers[match[1]!]) {
+  const [, kind = '', mark, path = '', slice] = /^([^:!]*)(!?):(.+?)(?:#([^#]*))?$/s.exec(text) ?? [];
+  if (!isKind(kind)) {
     throw new MalmenError('bad-input', `'${text}': expected KIND:PATH or KIND:PATH#SLICE with KIND one of ${kinds}`);
   }
-  return { kind: match[1]!, leaveOut: match[2] === '!', path: match[3]!, slice: parseSlice(match[4], text) };
+  return { kind, leaveOut: mark === '!', path, slice: parseSlice(slice ?? ':', text) };
 }
 
-function parseSlice(slice: string | undefined, text: string): Spec['slice'] {
-  if (slice === undefined) return { start: 0, end: Number.POSITIVE_INFINITY };
+function parseSlice(slice: string, text: string): Spec['slice'] {
   const match = /^(?:(\d*):(\d*)|(\d+))$/.exec(slice);
-  if (!match) throw new MalmenError('bad-input', `'${text}': the slice must be a:b, a:, :b or n, got '${slice}'`);
+  if (!match) {
+    const forms = "a:b, a:, :b or n (the first n); a path with '#' in it needs one, ':' for all";
+    throw new MalmenError('bad-input', `'${text}': the slice must be ${forms}; got '${slice}'`);
+  }
   const [, start, end, count] = match;
-  if (count !== undefined) return { start: 0, end: Number(count) };
-  return { start: Number(start || 0), end: end ? Number(end) : Number.POSITIVE_INFINITY };
+  return { start: Number(start || 0), end: Number(count || end || Number.POSITIVE_INFINITY) };
 }
 
-/** @throws MalmenError for a missing file, bad records (all of them listed) or a slice that holds none. */
-export async function readRecords(text: string): Promise<readonly EditRecord[]> {
+interface ReadOptions {
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * The records of a slice, in the order of the file. The whole file is checked all the same: a file is either right or refused.
+ * @throws MalmenError for a missing file, bad records (all of them listed) or a slice that holds none; the signal's reason
+ */
+export async function readRecords(text: string, { signal }: ReadOptions = {}): Promise<readonly EditRecord[]> {
   const { kind, path, leaveOut, slice } = parseSpec(text);
-  const all = await readers[kind]!(path, leaveOut);
-  const records = all.slice(slice.start, slice.end);
-  if (records.length === 0)
-    throw new MalmenError('bad-input', `'${text}': the slice holds no record; there are ${all.length}`);
+  const problems = new Problems();
+  const checks = new RecordChecks(problems);
+  const records: EditRecord[] = [];
+  let count = 0;
+  for await (const placed of readers[kind]({ path, problems, signal })) {
+    signal?.throwIfAborted();
+    if (!checks.accepts(placed)) continue;
+    if (count >= slice.start && count < slice.end) records.push(placed.record);
+    count++;
+  }
+  if (!leaveOut) problems.throwIfAny();
+  if (records.length === 0) {
+    const leftOut = problems.count > 0 ? ` (${problems.count} problems left out)` : '';
+    throw new MalmenError('bad-input', `'${text}': holds no record; the file has ${count}${leftOut}`);
+  }
   return records;
 }
