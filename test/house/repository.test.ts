@@ -144,6 +144,8 @@ describe('the commands of the README', () => {
     expect(lines.slice(0, 2)).toEqual(['npm start', 'npm test']);
     const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
     expect(scripts).toMatchObject({ prestart: 'node scripts/set-up.mjs', pretest: 'node scripts/set-up.mjs' });
+    const [, , started] = words(scripts.start!);
+    expect(commandTable.map(({ name }) => name)).toContain(started);
   });
 
   test('are known to npm', () => {
