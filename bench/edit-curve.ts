@@ -26,6 +26,7 @@ const { values: options } = parseArgs({
     editors: { type: 'string' },
     counts: { type: 'string', default: '1,10,100,1000,5000' },
     rounds: { type: 'string', default: '1' },
+    'lambda-scale': { type: 'string', default: '1' },
     'ft-steps': { type: 'string', default: '20' },
     'ft-rate': { type: 'string', default: '1e-3' },
     out: { type: 'string' },
@@ -66,7 +67,12 @@ async function measure(
     const rows: FactRow[] = [];
     const start = performance.now();
     const groups = groupsOf(records, count);
-    for (const group of groups) rows.push(...(await scoreEdit(editable, editor, group, { batch: 100, rounds })).rows);
+    for (const group of groups)
+      rows.push(
+        ...(
+          await scoreEdit(editable, editor, group, { batch: 100, rounds, lambdaScale: Number(options['lambda-scale']) })
+        ).rows,
+      );
     const { es, gs, ls, unchanged, before } = summarize(rows);
     const label = rounds > 1 ? `${name}, ${rounds} rounds` : name;
     points.push({ editor: label, edits: count, scores: { es, gs, ls, unchanged, lsBefore: before.ls } });

@@ -87,6 +87,7 @@ async function editAndSave(
     {
       signal: context.signal,
       rounds,
+      lambdaScale: options.lambdaScale,
       onProgress: ({ done, total }) => context.emit({ kind: 'progress', stage: 'edit', done, total, unit: 'batches' }),
     },
   );

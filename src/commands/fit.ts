@@ -88,7 +88,7 @@ export async function fit(options: FitOptions, context: CommandContext): Promise
       0,
     );
     const seconds = (performance.now() - start) / 1000;
-    return {
+    const result = {
       out: options.out,
       facts: records.length,
       prompts: pairs.length,
@@ -98,6 +98,8 @@ export async function fit(options: FitOptions, context: CommandContext): Promise
       exactMatch,
       seconds,
     };
+    await run.finish(result);
+    return result;
   } finally {
     await runtime.close();
   }

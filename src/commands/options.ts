@@ -93,6 +93,11 @@ export const editOptions = z.strictObject({
   rounds: count()
     .optional()
     .describe('(default: as trained) times the facts are captured and solved for, each under the shift so far'),
+  lambdaScale: z
+    .number()
+    .positive()
+    .default(1)
+    .describe('factor of every lambda: above 1, with more rounds, other facts stay better in place'),
   layers: layers.describe('layers to fine-tune (only with --editor ft)'),
   batch: count().default(100).describe('prompts per pass through the language model'),
   ftSteps: count().default(20).describe('fine-tuning steps over all facts (only with --editor ft)'),

@@ -3,9 +3,7 @@
 
 import type { z } from 'zod';
 import { nearestKey } from './nearest-key.js';
-
-/** The fields that may stand in the object at a path. */
-export type FieldsAt = (path: readonly PropertyKey[]) => readonly string[];
+import { fieldsAt } from './schema-fields.js';
 
 /** Characters of a wrong value that are shown. */
 const shownLength = 40;
@@ -20,24 +18,27 @@ const nameOf: Readonly<Record<string, string>> = {
 /**
  * One sentence per problem, each beginning with the field. A schema's own messages say what was expected, no more.
  * @param value what was checked: it says what stands in place of what was expected
- * @param fieldsAt for strict schemas, where an unknown field is a problem
  */
-export function describeIssues(issues: readonly z.core.$ZodIssue[], value: unknown, fieldsAt?: FieldsAt): string[] {
+export function describeIssues(issues: readonly z.core.$ZodIssue[], value: unknown, schema: z.ZodType): string[] {
   return issues.flatMap((issue) => {
     const field = issue.path.length === 0 ? '' : `${issue.path.join('.')}: `;
-    return sentences(issue, value, fieldsAt).map((sentence) => field + sentence);
+    const found =
+      issue.code === 'unrecognized_keys' ? unknownFields(issue, schema) : [wrongValue(issue, value, schema)];
+    return found.map((sentence) => field + sentence);
   });
 }
 
-function sentences(issue: z.core.$ZodIssue, value: unknown, fieldsAt: FieldsAt | undefined): string[] {
-  if (issue.code === 'unrecognized_keys') {
-    const known = fieldsAt?.(issue.path) ?? [];
-    return issue.keys.map((key) => `unknown field '${key}'; ${meant(key, known)}`);
-  }
+function unknownFields({ keys, path }: z.core.$ZodIssueUnrecognizedKeys, schema: z.ZodType): string[] {
+  const known = fieldsAt(schema, path);
+  return keys.map((key) => `unknown field '${key}'; ${meant(key, known)}`);
+}
+
+function wrongValue(issue: z.core.$ZodIssue, value: unknown, schema: z.ZodType): string {
   const got = valueAt(value, issue.path);
   const expected =
     issue.code === 'invalid_type' ? `expected ${nameOf[issue.expected] ?? issue.expected}` : issue.message;
-  return [`${expected}, got ${shown(got)}${misspelt(issue.path, value, got)}`];
+  const hint = got === undefined ? misspelt(issue.path, value, schema) : '';
+  return `${expected}, got ${shown(got)}${hint}`;
 }
 
 function meant(key: string, known: readonly string[]): string {
@@ -45,11 +46,11 @@ function meant(key: string, known: readonly string[]): string {
   return nearest === undefined ? `the known ones are ${known.join(', ')}` : `did you mean '${nearest}'?`;
 }
 
-/** Where a field is missing and one of nearly that name is there. */
-function misspelt(path: readonly PropertyKey[], value: unknown, got: unknown): string {
-  const parent = valueAt(value, path.slice(0, -1));
-  if (got !== undefined || typeof parent !== 'object' || parent === null) return '';
-  const near = nearestKey(String(path.at(-1)), Object.keys(parent));
+/** For a missing field: a field of nearly that name that the schema does not know. */
+function misspelt(path: readonly PropertyKey[], value: unknown, schema: z.ZodType): string {
+  const known = fieldsAt(schema, path.slice(0, -1));
+  const unknown = Object.keys(Object(valueAt(value, path.slice(0, -1)))).filter((key) => !known.includes(key));
+  const near = nearestKey(String(path.at(-1)), unknown);
   return near === undefined ? '' : `; there is '${near}', is it misspelt?`;
 }
 

@@ -2,7 +2,7 @@
 
 import type { z } from 'zod';
 import { MalmenError } from '../errors.js';
-import { describeIssues, type FieldsAt } from './issue-text.js';
+import { describeIssues } from './issue-text.js';
 import type { RecordSource } from './record-reader.js';
 import { readLines, readText } from './text-file.js';
 
@@ -18,14 +18,13 @@ interface PlacedRow<Row> {
 export async function* readJsonLines<Row>(
   source: RecordSource,
   schema: z.ZodType<Row>,
-  fieldsAt?: FieldsAt,
 ): AsyncGenerator<PlacedRow<Row>> {
   const { path, problems, signal } = source;
   for await (const { line, text } of readLines(path, signal)) {
     const where = `${path}:${line}`;
     const value = parseJson(text, (problem) => problems.add(where, problem));
     if (value === undefined) continue;
-    const row = check(value.json, schema, fieldsAt);
+    const row = check(value.json, schema);
     if (row.ok) yield { where, number: line, row: row.value };
     else for (const problem of row.problems) problems.add(where, problem);
   }
@@ -52,10 +51,10 @@ type Checked<Row> =
   | { readonly ok: true; readonly value: Row }
   | { readonly ok: false; readonly problems: readonly string[] };
 
-function check<Row>(value: unknown, schema: z.ZodType<Row>, fieldsAt?: FieldsAt): Checked<Row> {
+function check<Row>(value: unknown, schema: z.ZodType<Row>): Checked<Row> {
   const parsed = schema.safeParse(value);
   if (parsed.success) return { ok: true, value: parsed.data };
-  return { ok: false, problems: describeIssues(parsed.error.issues, value, fieldsAt) };
+  return { ok: false, problems: describeIssues(parsed.error.issues, value, schema) };
 }
 
 /** Wrapped, because `null` is JSON too; undefined after a complaint. */

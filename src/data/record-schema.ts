@@ -26,8 +26,3 @@ export const recordSchema = z
     was: z.exactOptional(text).describe('the answer that is true before the edit'),
   })
   .describe('One fact to edit: a line of a JSON Lines file') satisfies z.ZodType<EditRecord>;
-
-/** The fields that may stand in the object at a path: a record, or an example inside it. */
-export function knownFields(path: readonly PropertyKey[]): string[] {
-  return Object.keys((path.length === 0 ? recordSchema : exampleSchema).shape);
-}

@@ -55,7 +55,7 @@ export const editorFile = 'editor.json';
 const weightsFile = 'editor.safetensors';
 
 /** Published name of the network of a group: its key and value size. */
-export const groupName = ({ keySize, valueSize }: { readonly keySize: number; readonly valueSize: number }) =>
+const groupName = ({ keySize, valueSize }: { readonly keySize: number; readonly valueSize: number }) =>
   `(${keySize}, ${valueSize})`;
 
 export async function saveEditor(

@@ -18,6 +18,8 @@ export interface ComputeShiftOptions {
   readonly signal?: AbortSignal;
   /** Times that the facts are captured and solved for, each under the shift so far. 1 by default; only trained editors use it. */
   readonly rounds?: number;
+  /** Factor of every lambda: above 1, each round changes less and other facts stay better in place. 1 by default. */
+  readonly lambdaScale?: number;
   /** Called with the number of batches done. */
   readonly onProgress?: (progress: EditProgress) => void;
 }

@@ -124,7 +124,12 @@ export class HyperEditor implements Editor {
     options: ComputeShiftOptions,
   ): Promise<LayerTensors> {
     const rows = batches.reduce((sum, batch) => sum + this.rowCount(batch), 0);
-    const { solved } = await this.solve(model, this.#streamed(model, batches, weights, round, options), rows);
+    const { solved } = await this.solve(
+      model,
+      this.#streamed(model, batches, weights, round, options),
+      rows,
+      options.lambdaScale,
+    );
     return new Map([...solved].map(([layer, edit]) => [layer, edit.takeShift()]));
   }
 
@@ -150,9 +155,10 @@ export class HyperEditor implements Editor {
     model: EditableModel,
     chunks: Iterable<RowChunk> | AsyncIterable<RowChunk>,
     rows: number,
+    lambdaScale = 1,
   ): Promise<SolvedEdit> {
     const ops = residentMatrices(model.runtime);
-    const accumulators = await this.#accumulators(model, ops, rows);
+    const accumulators = await this.#accumulators(model, ops, rows, lambdaScale);
     const solved = new Map<string, SolvedShift>();
     try {
       for await (const chunk of chunks) {
@@ -177,13 +183,14 @@ export class HyperEditor implements Editor {
     model: EditableModel,
     ops: MatrixOps<Resident>,
     rows: number,
+    lambdaScale: number,
   ): Promise<Map<string, ShiftAccumulator>> {
     const accumulators = new Map<string, ShiftAccumulator>();
     for (const [group, network] of this.networks.entries()) {
       const lambdas = await network.lambdas();
       for (const [at, { name, keySize, valueSize }] of model.groups[group]!.layers.entries()) {
         const whitening = this.whitenings.get(name);
-        const options = { layer: name, keySize, valueSize, rows, lambda: lambdas[at]!, whitening };
+        const options = { layer: name, keySize, valueSize, rows, lambda: lambdas[at]! * lambdaScale, whitening };
         accumulators.set(name, this.method.accumulate(ops, options));
       }
     }

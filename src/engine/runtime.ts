@@ -71,7 +71,3 @@ export function residentRows(resident: Resident, start: number, end: number): Re
   const rowSize = resident.shape.slice(1).reduce((product, size) => product * size, 1);
   return { ...resident, offset: resident.offset + start * rowSize, shape: [end - start, ...resident.shape.slice(1)] };
 }
-
-export function isResident(feed: Feed): feed is Resident {
-  return 'id' in feed;
-}

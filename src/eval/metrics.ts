@@ -20,11 +20,6 @@ export function agreement(before: readonly number[], after: readonly number[]): 
   return share(before.map((token, at) => token === after[at]));
 }
 
-/** log p of the whole answer. */
-export function logLikelihood({ nll }: AnswerPrediction): number {
-  return -nll.reduce((sum, value) => sum + value, 0);
-}
-
 /** Mean, or undefined for nothing: a metric without examples is absent, not zero. */
 export function mean(values: readonly number[]): number | undefined {
   if (values.length === 0) return undefined;

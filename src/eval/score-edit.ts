@@ -14,9 +14,13 @@ export async function scoreEdit(
   model: EditableModel,
   editor: Editor,
   records: readonly TokenizedRecord[],
-  options: PredictOptions & { readonly onEditProgress?: ComputeShiftOptions['onProgress']; readonly rounds?: number },
+  options: PredictOptions & {
+    readonly onEditProgress?: ComputeShiftOptions['onProgress'];
+    readonly rounds?: number;
+    readonly lambdaScale?: number;
+  },
 ): Promise<{ rows: FactRow[]; scores: EditScores }> {
-  const { batch, signal, onEditProgress, rounds = 1 } = options;
+  const { batch, signal, onEditProgress, rounds = 1, lambdaScale = 1 } = options;
   const batches = splitIntoBatches(
     records.map(({ edit }) => edit),
     { batchSize: batch, sortByLength: true },
@@ -26,6 +30,7 @@ export async function scoreEdit(
     batches.map((item) => item.batch),
     {
       rounds,
+      lambdaScale,
       ...(signal ? { signal } : {}),
       ...(onEditProgress ? { onProgress: onEditProgress } : {}),
     },

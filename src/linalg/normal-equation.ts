@@ -9,7 +9,7 @@ import type { EquationForm, EquationSizes, Form, MetaGradient, SolvedShift } fro
 import type { MatrixOps } from './matrix-ops.js';
 import { PrimalEquation } from './primal-equation.js';
 
-export type { Form, MetaGradient, SolvedShift };
+export type { Form, SolvedShift };
 
 export interface NormalEquationOptions {
   /** Name of the edit module, for messages. */

@@ -31,7 +31,7 @@ export function attend(q: Value, k: Value, v: Value, { heads, scale, mask }: Att
 }
 
 /** 0 where a token may be seen, `maskedScore` where it is padding: [batch, 1, 1, tokens]. */
-export function paddingMask(): Value {
+function paddingMask(): Value {
   const mask = reshape(input('attentionMask', ['batch', 'tokens']), ['batch', 1, 1, 'tokens']);
   return mul(sub(1, mask), maskedScore);
 }

@@ -10,11 +10,7 @@ export interface BatchShape {
   readonly answerTokens: number;
 }
 
-export function randomBatch(
-  { size, tokens, answerTokens }: BatchShape,
-  vocabulary: number,
-  random: Random,
-): DecoderBatch {
+function randomBatch({ size, tokens, answerTokens }: BatchShape, vocabulary: number, random: Random): DecoderBatch {
   const ids = (count: number) => Array.from({ length: count }, () => random.integer(vocabulary));
   const pairs = Array.from({ length: size }, () => ({
     prompt: ids(tokens - answerTokens + 1),
