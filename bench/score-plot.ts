@@ -24,6 +24,7 @@ export function scorePlot(points: readonly CurvePoint[], names: Readonly<Record<
   const legend = editors.map((editor, at) => legendEntry(editor, at)).join('');
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" font-family="sans-serif" font-size="12">`,
+    '<title>Scores of editors against the number of facts edited at once</title>',
     `<rect width="${width}" height="${height}" fill="white"/>`,
     ...panels,
     `<g transform="translate(${panel.left}, ${panel.height + 14})">${legend}</g>`,
