@@ -6,7 +6,7 @@ export interface CurvePoint {
   readonly scores: Readonly<Record<string, number | undefined>>;
 }
 
-const panel = { width: 300, height: 220, left: 46, right: 12, top: 34, bottom: 40 };
+const panel = { width: 300, height: 220, left: 46, right: 24, top: 34, bottom: 40 };
 // Distinguishable without colour vision too (Okabe and Ito), and by their dashes.
 const styles = [
   { colour: '#0072b2', dash: '' },
@@ -78,6 +78,6 @@ function drawLine(
 
 function legendEntry(editor: string, at: number): string {
   const { colour, dash } = styles[at % styles.length]!;
-  const left = at * 150;
+  const left = at * 210;
   return `<line x1="${left}" x2="${left + 34}" y1="0" y2="0" stroke="${colour}" stroke-width="2" stroke-dasharray="${dash}"/><text x="${left + 40}" y="4" fill="#111">${editor}</text>`;
 }
