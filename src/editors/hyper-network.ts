@@ -3,7 +3,7 @@
 
 import * as b from '../graph/build.js';
 import type { Value } from '../graph/ops.js';
-import { f32, type TensorOf, zeros } from '../tensor.js';
+import { type TensorOf, zeros } from '../tensor.js';
 import type { Random } from '../util/random.js';
 
 export interface HyperNetworkShape {
@@ -70,16 +70,19 @@ export function initialParameters(
     return tensor;
   };
   const initial = (name: string, dims: readonly number[]): TensorOf<'f32'> => {
-    if (name.endsWith('.A'))
-      return f32(
-        zeros(dims).data.map(() => random.normal()),
-        dims,
-      );
+    if (name.endsWith('.A')) return normal(dims, random);
     if (name.endsWith('.scale.weight')) return fill(dims, 1);
     if (name === 'lr.weight') return fill(dims, start.learningRate);
     return fill(dims, name === 'lamda.weight' ? start.logLambda : 0);
   };
   return new Map([...parameterShapes(shape)].map(([name, dims]) => [name, initial(name, dims)]));
+}
+
+/** Filled in place: these are the largest tensors of all. */
+function normal(shape: readonly number[], random: Random): TensorOf<'f32'> {
+  const tensor = zeros(shape);
+  for (let i = 0; i < tensor.data.length; i++) tensor.data[i] = random.normal();
+  return tensor;
 }
 
 /**

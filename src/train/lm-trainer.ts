@@ -8,7 +8,7 @@ import type { Compiled, Resident, Runtime } from '../engine/runtime.js';
 import { allFed } from '../engine/weight-shift.js';
 import { parameterInput } from '../graph/emit.js';
 import type { ModelDefinition, ParameterSpec } from '../models/model.js';
-import { f32, scalar, type TensorOf, zeros } from '../tensor.js';
+import { scalar, type TensorOf, zeros } from '../tensor.js';
 import type { Random } from '../util/random.js';
 
 export type NamedTensors = ReadonlyMap<string, TensorOf<'f32'>>;
@@ -112,12 +112,10 @@ export class LmTrainer {
 /** Fresh parameters as the model's definition says. */
 export function initialWeights(parameters: readonly ParameterSpec[], random: Random): Map<string, TensorOf<'f32'>> {
   const fresh = ({ shape, initial }: ParameterSpec): TensorOf<'f32'> => {
-    const { data } = zeros(shape);
-    if ('constant' in initial) return f32(data.fill(initial.constant), shape);
-    return f32(
-      data.map(() => random.normal() * initial.deviation),
-      shape,
-    );
+    const tensor = zeros(shape);
+    const draw = () => ('constant' in initial ? initial.constant : random.normal() * initial.deviation);
+    for (let i = 0; i < tensor.data.length; i++) tensor.data[i] = draw();
+    return tensor;
   };
   return new Map(parameters.map((spec) => [spec.name, fresh(spec)]));
 }
