@@ -4,7 +4,7 @@ import * as b from '../graph/build.js';
 import type { Value } from '../graph/ops.js';
 import { makeProgram } from '../graph/program.js';
 import type { MatrixOps, ProductOptions } from '../linalg/matrix-ops.js';
-import type { TensorOf } from '../tensor.js';
+import { scalar, type TensorOf } from '../tensor.js';
 import { type Feeds, type Resident, type Runtime, residentRows } from './runtime.js';
 import { allFed } from './weight-shift.js';
 
@@ -24,6 +24,7 @@ export function residentMatrices(runtime: Runtime): MatrixOps<Resident> {
       compute(b.slice(b.input('x', ['rows', matrix.shape[1]!]), 1, start, end), { x: matrix }),
     stackRows: (matrices) => compute(...stacked(matrices)),
     multiply: (left, right, options = {}) => compute(product(options), productFeeds(left, right, options)),
+    addScaled: (left, factor, right) => compute(scaledSum, { a: left, b: right, factor: scalar(factor) }),
     async dot(left, right) {
       const [x, y] = [(await download(left)).data, (await download(right)).data];
       let sum = 0;
@@ -40,6 +41,11 @@ function stacked(matrices: readonly Resident[]): [Value, Feeds] {
   const parts = matrices.map(({ shape }, at) => b.input(`x${at}`, equal ? ['rows', shape[1]!] : shape));
   return [b.concat(parts, 0), Object.fromEntries(matrices.map((matrix, at) => [`x${at}`, matrix]))];
 }
+
+const scaledSum = b.add(
+  b.input('a', ['rows', 'columns']),
+  b.mul(b.input('b', ['rows', 'columns']), b.input('factor', [])),
+);
 
 function product({ transposeA = false, transposeB = false, alpha = 1, plus }: ProductOptions<Resident>): Value {
   const left = b.input('a', transposeA ? ['inner', 'rows'] : ['rows', 'inner']);

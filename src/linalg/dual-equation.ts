@@ -17,7 +17,8 @@ import type { MatrixOps } from './matrix-ops.js';
 
 /**
  * Peak memory in float32 numbers, with n rows: adding, n (k + v), and twice that while the chunks are joined; solving,
- * n k + n^2/2 + 3 n v + k v. The solution keeps n k + n^2/2 + n v + k v; a meta-gradient keeps n v and needs 3 n v to be made.
+ * n k + n^2/2 + 5 n v + k v. The solution keeps n k + n^2/2 + n v + k v; a meta-gradient keeps n v and needs 5 n v + k v
+ * to be made.
  */
 export class DualEquation<M> implements EquationForm<M> {
   readonly #ops: MatrixOps<M>;
@@ -41,11 +42,12 @@ export class DualEquation<M> implements EquationForm<M> {
       const keys = scope.adopt(rows.keys);
       const changes = scope.adopt(rows.changes);
       const factor = await factorOrThrow(scope, await gramOfRows(ops, keys, this.#sizes.tile), this.#sizes);
-      const coefficients = await scope.own(choleskySolve(factor, changes)); // [n, v]
+      const system = { factor, keys, lambda: this.#sizes.lambda };
+      const coefficients = await scope.own(refinedSolve(system, changes)); // [n, v]
       scope.release(changes);
       const shift = await scope.own(ops.multiply(keys, coefficients, { transposeA: true })); // [k, v]
       const lowRank = { keys, coefficients };
-      const metaGradient = (weightGradient: M) => dualMetaGradient(factor, lowRank, weightGradient);
+      const metaGradient = (weightGradient: M) => dualMetaGradient(system, coefficients, weightGradient);
       const takeShift = () => scope.giveOnly(shift);
       return { form: 'dual', shift, lowRank, metaGradient, takeShift, release: () => scope.releaseAll() };
     });
@@ -56,16 +58,38 @@ export class DualEquation<M> implements EquationForm<M> {
   }
 }
 
-/** dL/dD = (K K^T + lambda I)^-1 K G;  dL/dlambda = -<dL/dD, coefficients>. */
-function dualMetaGradient<M>(
-  factor: CholeskyFactor<M>,
-  { keys, coefficients }: { readonly keys: M; readonly coefficients: M },
-  weightGradient: M,
-): Promise<MetaGradient<M>> {
+/** (K K^T + lambda I) with its factor. */
+interface DualSystem<M> {
+  readonly factor: CholeskyFactor<M>;
+  /** K [n, k] */
+  readonly keys: M;
+  readonly lambda: number;
+}
+
+/**
+ * X of (K K^T + lambda I) X = B with one step of iterative refinement (Higham, Accuracy and Stability of Numerical Algorithms,
+ * ch. 12). The residual is formed from K itself, so what the float32 Gram matrix lost is found again. `b` stays the caller's.
+ */
+function refinedSolve<M>({ factor, keys, lambda }: DualSystem<M>, b: M): Promise<M> {
   const { ops } = factor;
+  return withHandles(ops, async (scope) => {
+    const x = await scope.own(choleskySolve(factor, b));
+    const back = await scope.own(ops.multiply(keys, x, { transposeA: true })); // [k, v]
+    const withoutRidge = await scope.own(ops.multiply(keys, back, { alpha: -1, plus: b }));
+    scope.release(back);
+    const residual = await scope.own(ops.addScaled(withoutRidge, -lambda, x));
+    scope.release(withoutRidge);
+    const correction = await scope.own(choleskySolve(factor, residual));
+    return ops.addScaled(x, 1, correction);
+  });
+}
+
+/** dL/dD = (K K^T + lambda I)^-1 K G;  dL/dlambda = -<dL/dD, coefficients>. */
+function dualMetaGradient<M>(system: DualSystem<M>, coefficients: M, weightGradient: M): Promise<MetaGradient<M>> {
+  const { ops } = system.factor;
   return keepHandles(ops, async (scope) => {
     const gradient = await withHandles(ops, async (inner) =>
-      scope.own(choleskySolve(factor, await inner.own(ops.multiply(keys, weightGradient)))),
+      scope.own(refinedSolve(system, await inner.own(ops.multiply(system.keys, weightGradient)))),
     );
     return {
       lambdaGradient: -(await ops.dot(gradient, coefficients)),

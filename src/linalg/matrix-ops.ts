@@ -29,6 +29,8 @@ export interface MatrixOps<M> {
   stackRows(matrices: readonly M[]): Promise<M>;
   /** alpha * op(a) op(b) + plus */
   multiply(a: M, b: M, options?: ProductOptions<M>): Promise<M>;
+  /** a + factor * b, of one shape. */
+  addScaled(a: M, factor: number, b: M): Promise<M>;
   /** Sum of a_ij * b_ij, in float64. */
   dot(a: M, b: M): Promise<number>;
   release(...matrices: readonly M[]): void;

@@ -73,6 +73,13 @@ export class ReferenceOps implements MatrixOps<RefMatrix> {
     });
   }
 
+  async addScaled(a: RefMatrix, factor: number, b: RefMatrix): Promise<RefMatrix> {
+    checkAlive(a);
+    checkAlive(b);
+    if (a.rows !== b.rows || a.columns !== b.columns) throw new Error('addScaled: shapes differ');
+    return this.#make(a.rows, a.columns, (r, c) => at(a, r, c, false) + factor * at(b, r, c, false));
+  }
+
   async dot(a: RefMatrix, b: RefMatrix): Promise<number> {
     checkAlive(a);
     checkAlive(b);
