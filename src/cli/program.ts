@@ -3,9 +3,9 @@
 
 import { readFileSync } from 'node:fs';
 import { Argument, Command, type CommanderError, type HelpConfiguration, Option } from 'commander';
+import { didYouMean } from '../util/nearest.js';
 import type { CommandEntry, Example } from './command-entry.js';
 import { type Flag, flagHelp, flagsOf, flagTerm, parseValue } from './flags.js';
-import { didYouMean } from './nearest.js';
 import { coloursOf, columnsOf, type Terminal } from './terminal.js';
 import { UsageError } from './usage-error.js';
 

@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { LineCounter, parseDocument } from 'yaml';
 import { fileError } from '../errors.js';
-import { didYouMean } from './nearest.js';
+import { didYouMean } from '../util/nearest.js';
 import { UsageError } from './usage-error.js';
 
 export type Settings = Readonly<Record<string, unknown>>;

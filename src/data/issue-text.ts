@@ -2,7 +2,7 @@
 // Knows no data set.
 
 import type { z } from 'zod';
-import { nearestKey } from './nearest-key.js';
+import { nearest } from '../util/nearest.js';
 import { fieldsAt } from './schema-fields.js';
 
 /** Characters of a wrong value that are shown. */
@@ -42,15 +42,15 @@ function wrongValue(issue: z.core.$ZodIssue, value: unknown, schema: z.ZodType):
 }
 
 function meant(key: string, known: readonly string[]): string {
-  const nearest = nearestKey(key, known);
-  return nearest === undefined ? `the known ones are ${known.join(', ')}` : `did you mean '${nearest}'?`;
+  const near = nearest(key, known);
+  return near === undefined ? `the known ones are ${known.join(', ')}` : `did you mean '${near}'?`;
 }
 
 /** For a missing field: a field of nearly that name that the schema does not know. */
 function misspelt(path: readonly PropertyKey[], value: unknown, schema: z.ZodType): string {
   const known = fieldsAt(schema, path.slice(0, -1));
   const unknown = Object.keys(Object(valueAt(value, path.slice(0, -1)))).filter((key) => !known.includes(key));
-  const near = nearestKey(String(path.at(-1)), unknown);
+  const near = nearest(String(path.at(-1)), unknown);
   return near === undefined ? '' : `; there is '${near}', is it misspelt?`;
 }
 

@@ -4,8 +4,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { nearest } from '../../src/cli/nearest.js';
 import { runCli } from '../../src/cli/run.js';
+import { nearest } from '../../src/util/nearest.js';
 import { fakeCommands } from './fake-commands.js';
 import { FakeTerminal } from './fake-terminal.js';
 

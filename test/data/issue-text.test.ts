@@ -4,10 +4,10 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { describeIssues } from '../../src/data/issue-text.js';
-import { nearestKey } from '../../src/data/nearest-key.js';
 import { fieldsAt } from '../../src/data/schema-fields.js';
+import { nearest } from '../../src/util/nearest.js';
 
-describe('nearestKey', () => {
+describe('nearest', () => {
   const fields = ['prompt', 'answer', 'rephrasings', 'was', 'id'];
 
   test.each([
@@ -21,16 +21,16 @@ describe('nearestKey', () => {
     ['', undefined],
     ['question', undefined],
   ])('%j means %j', (typed, meant) => {
-    expect(nearestKey(typed, fields)).toBe(meant);
+    expect(nearest(typed, fields)).toBe(meant);
   });
 
   test('a name that is known means itself; one wrong letter in a long one does not matter', () => {
     const name = fc.stringMatching(/^[a-z]{4,12}$/);
     fc.assert(
       fc.property(name, fc.nat(3), fc.array(name, { maxLength: 4 }), (known, at, others) => {
-        expect(nearestKey(known, [...others, known])).toBe(known);
+        expect(nearest(known, [...others, known])).toBe(known);
         const typed = `${known.slice(0, at)}1${known.slice(at + 1)}`;
-        expect(nearestKey(typed, [known])).toBe(known);
+        expect(nearest(typed, [known])).toBe(known);
       }),
     );
   });
