@@ -3,7 +3,8 @@
 import { readFile, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { fileError, MalmenError } from '../errors.js';
-import { readSafetensorsHeader, type SafetensorsFile, type TensorEntry } from './safetensors.js';
+import { readSafetensorsHeader, type SafetensorsFile } from './safetensors.js';
+import type { TensorEntry } from './stored-tensor.js';
 
 export interface ModelFolder {
   /** Absolute. */

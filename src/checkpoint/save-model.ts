@@ -10,11 +10,11 @@ import { indexFile, type ModelFolder, singleFile } from './model-folder.js';
 import {
   copiedSource,
   type SafetensorsFile,
-  type TensorEntry,
   type TensorSource,
   tensorSource,
   writeSafetensors,
 } from './safetensors.js';
+import type { TensorEntry } from './stored-tensor.js';
 
 export interface SaveEditedModel {
   readonly base: ModelFolder;

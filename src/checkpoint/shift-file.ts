@@ -3,14 +3,8 @@
 import { MalmenError } from '../errors.js';
 import type { TensorOf } from '../tensor.js';
 import { firstNotFinite } from './finite.js';
-import {
-  readSafetensorsHeader,
-  readTensor,
-  type SafetensorsFile,
-  type TensorEntry,
-  tensorSource,
-  writeSafetensors,
-} from './safetensors.js';
+import { readSafetensorsHeader, type SafetensorsFile, tensorSource, writeSafetensors } from './safetensors.js';
+import { readTensor, type TensorEntry } from './stored-tensor.js';
 import { assertFinite } from './verify-weights.js';
 
 export interface SavedShift {

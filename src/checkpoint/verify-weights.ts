@@ -6,7 +6,7 @@ import { MalmenError } from '../errors.js';
 import { storageBytes } from '../tensor.js';
 import { firstNotFinite } from './finite.js';
 import type { ModelFolder } from './model-folder.js';
-import { type TensorEntry, tensorBytes } from './safetensors.js';
+import { type TensorEntry, tensorBytes } from './stored-tensor.js';
 
 export interface ScanOptions {
   readonly signal?: AbortSignal;

@@ -3,8 +3,8 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openModelFolder, readJson } from '../checkpoint/model-folder.js';
-import { readTensor } from '../checkpoint/safetensors.js';
 import { saveNewModel } from '../checkpoint/save-model.js';
+import { readTensor } from '../checkpoint/stored-tensor.js';
 import { decoderBatch } from '../data/batch.js';
 import { type Example, truthExamples } from '../data/record.js';
 import { readRecords } from '../data/spec.js';

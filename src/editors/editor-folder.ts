@@ -7,14 +7,12 @@ import { z } from 'zod';
 import { readJson } from '../checkpoint/model-folder.js';
 import {
   float64Source,
-  readFloat64,
   readSafetensorsHeader,
-  readTensor,
   type SafetensorsFile,
-  type TensorEntry,
   tensorSource,
   writeSafetensors,
 } from '../checkpoint/safetensors.js';
+import { readFloat64, readTensor, type TensorEntry } from '../checkpoint/stored-tensor.js';
 import type { EditableModel } from '../engine/editable-model.js';
 import type { LayerGroup } from '../engine/layer-group.js';
 import type { Resident } from '../engine/runtime.js';

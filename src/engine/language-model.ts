@@ -3,7 +3,7 @@
 
 import { basename, dirname } from 'node:path';
 import { type ModelFolder, openModelFolder } from '../checkpoint/model-folder.js';
-import { readTensor, type TensorEntry } from '../checkpoint/safetensors.js';
+import { readTensor, type TensorEntry } from '../checkpoint/stored-tensor.js';
 import { MalmenError } from '../errors.js';
 import type { ExternalWeight } from '../graph/emit.js';
 import { defineModel } from '../models/index.js';

@@ -3,14 +3,8 @@
 
 import { appendFile, mkdir, readFile, rm, stat, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
-import {
-  float64Source,
-  readFloat64,
-  readSafetensorsHeader,
-  readTensor,
-  tensorSource,
-  writeSafetensors,
-} from '../checkpoint/safetensors.js';
+import { float64Source, readSafetensorsHeader, tensorSource, writeSafetensors } from '../checkpoint/safetensors.js';
+import { readFloat64, readTensor } from '../checkpoint/stored-tensor.js';
 import { fileError, MalmenError } from '../errors.js';
 import type { TensorOf } from '../tensor.js';
 import { refuseFilledFolder, writeFileAtomic } from '../util/atomic-file.js';

@@ -5,7 +5,8 @@ import { appendFileSync, mkdirSync, realpathSync, symlinkSync, truncateSync, wri
 import { open } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { readFloat64, readSafetensorsHeader, readTensor, readTensors } from '../../src/checkpoint/safetensors.js';
+import { readSafetensorsHeader } from '../../src/checkpoint/safetensors.js';
+import { readFloat64, readTensor, readTensors } from '../../src/checkpoint/stored-tensor.js';
 import { f32ToBf16 } from '../../src/tensor.js';
 import { parseRawFile, rawFile } from './raw-safetensors.js';
 import { goldenModel, goldenModelFiles, temporaryPaths } from './temporary-folder.js';

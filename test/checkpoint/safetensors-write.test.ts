@@ -7,14 +7,12 @@ import { describe, expect, test } from 'vitest';
 import {
   copiedSource,
   float64Source,
-  readFloat64,
   readSafetensorsHeader,
-  readTensor,
   type TensorSource,
-  tensorBytes,
   tensorSource,
   writeSafetensors,
 } from '../../src/checkpoint/safetensors.js';
+import { readFloat64, readTensor, tensorBytes } from '../../src/checkpoint/stored-tensor.js';
 import { elementCount, f32, i64, type StorageDType, storageBytes } from '../../src/tensor.js';
 import { asOrdinaryUser, fillDiskAtWrite, mountTinyDisk, readOnlyFolder } from './failing-disk.js';
 import { killHalfway } from './kill-writer.js';

@@ -4,8 +4,9 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSyn
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { openModelFolder } from '../../src/checkpoint/model-folder.js';
-import { readTensor, writeSafetensors } from '../../src/checkpoint/safetensors.js';
+import { writeSafetensors } from '../../src/checkpoint/safetensors.js';
 import { saveEditedModel, saveNewModel } from '../../src/checkpoint/save-model.js';
+import { readTensor } from '../../src/checkpoint/stored-tensor.js';
 import { f32, f32ToBf16, f32ToF16, type TensorOf } from '../../src/tensor.js';
 import { asOrdinaryUser, fillDiskAtWrite, readOnlyFolder } from './failing-disk.js';
 import { killHalfway } from './kill-writer.js';

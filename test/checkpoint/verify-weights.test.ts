@@ -7,12 +7,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { firstNotFinite } from '../../src/checkpoint/finite.js';
 import { openModelFolder } from '../../src/checkpoint/model-folder.js';
-import {
-  readSafetensorsHeader,
-  type TensorEntry,
-  tensorSource,
-  writeSafetensors,
-} from '../../src/checkpoint/safetensors.js';
+import { readSafetensorsHeader, tensorSource, writeSafetensors } from '../../src/checkpoint/safetensors.js';
+import type { TensorEntry } from '../../src/checkpoint/stored-tensor.js';
 import { assertFinite, contentHash, verifyWeights } from '../../src/checkpoint/verify-weights.js';
 import { MalmenError } from '../../src/errors.js';
 import { f32, type StorageDType } from '../../src/tensor.js';

@@ -3,8 +3,8 @@
 import { readFile, stat } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openModelFolder } from '../../src/checkpoint/model-folder.js';
-import { readTensor } from '../../src/checkpoint/safetensors.js';
 import { loadShift } from '../../src/checkpoint/shift-file.js';
+import { readTensor } from '../../src/checkpoint/stored-tensor.js';
 import { ask } from '../../src/commands/ask.js';
 import { type EditResult, edit } from '../../src/commands/edit.js';
 import { eval as evaluate } from '../../src/commands/eval.js';

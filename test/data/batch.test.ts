@@ -2,7 +2,8 @@
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { readSafetensorsHeader, readTensor } from '../../src/checkpoint/safetensors.js';
+import { readSafetensorsHeader } from '../../src/checkpoint/safetensors.js';
+import { readTensor } from '../../src/checkpoint/stored-tensor.js';
 import {
   type BatchOptions,
   type DecoderBatch,

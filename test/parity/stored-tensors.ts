@@ -2,7 +2,8 @@
 // header's parsing is shared with what is tested.
 
 import { readFileSync } from 'node:fs';
-import { readSafetensorsHeader, type TensorEntry } from '../../src/checkpoint/safetensors.js';
+import { readSafetensorsHeader } from '../../src/checkpoint/safetensors.js';
+import type { TensorEntry } from '../../src/checkpoint/stored-tensor.js';
 import { f32, type TensorOf } from '../../src/tensor.js';
 
 export class StoredTensors {
