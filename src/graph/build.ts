@@ -36,10 +36,14 @@ export function mul(a: Operand, b: Operand): Value {
 }
 
 export const div = (a: Operand, b: Operand): Value => makeValue('div', [lift(a), lift(b)], {});
+export const vector = (values: readonly number[]): Value => makeValue('vector', [], { values });
+export const toFloat = (x: Value): Value => makeValue('toFloat', [x], {});
 export const negate = (x: Value): Value => mul(x, -1);
 export const exp = (x: Value): Value => makeValue('exp', [x], {});
 export const log = (x: Value): Value => makeValue('log', [x], {});
 export const sqrt = (x: Value): Value => makeValue('sqrt', [x], {});
+export const cos = (x: Value): Value => makeValue('cos', [x], {});
+export const sin = (x: Value): Value => makeValue('sin', [x], {});
 export const tanh = (x: Value): Value => makeValue('tanh', [x], {});
 export const sigmoid = (x: Value): Value => makeValue('sigmoid', [x], {});
 export const relu = (x: Value, slopeAtZero: 0 | 1 = 0): Value => makeValue('relu', [x], { slopeAtZero });
@@ -111,4 +115,4 @@ export const klDivergence = (before: Value, after: Value): Value => makeValue('k
 export const layerNorm = (x: Value, weight: Value, bias: Value, epsilon: number): Value =>
   makeValue('layerNorm', [x, weight, bias], { epsilon });
 export const argMax = (x: Value): Value => makeValue('argMax', [x], {});
-export const causalMask = (size: Dim): Value => makeValue('causalMask', [], { size });
+export const causalMask = (rows: Dim, columns: Dim = rows): Value => makeValue('causalMask', [], { rows, columns });

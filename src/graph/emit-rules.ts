@@ -13,6 +13,8 @@ export interface Emitter {
   nodes(op: string, inputs: readonly Name[], attributes?: NodeAttributes, outputs?: number): readonly Name[];
   /** A float32 constant scalar. */
   number(value: number): Name;
+  /** A float32 constant vector. */
+  numbers(values: readonly number[]): Name;
   /** An int64 constant vector. */
   integers(values: readonly number[]): Name;
   /** An int64 vector that holds a shape, the named dimensions taken from the run. */
@@ -26,6 +28,9 @@ const one = (e: Emitter, op: string, inputs: readonly Name[], attributes?: NodeA
 const plain = (op: string) => (e: Emitter, inputs: readonly Name[]) => one(e, op, inputs);
 const overLast = (op: string) => (e: Emitter, inputs: readonly Name[]) => one(e, op, inputs, { axis: -1 });
 const flag = (on: boolean) => (on ? 1 : 0);
+
+/** The number by which ONNX calls float32. */
+const onnxFloat = 1;
 
 /** Reshape target: at most one size may be unknown, written -1; more come from the run. */
 function reshapeTarget(e: Emitter, shape: Shape): Name {
@@ -71,6 +76,13 @@ function exactGeluGradient(e: Emitter, x: Name, g: Name): Name {
   return one(e, 'Mul', [g, one(e, 'Add', [cumulative, tail])]);
 }
 
+/** 1 where there are as many rows as columns. */
+function firstMaskedDiagonal(e: Emitter, rows: Dim, columns: Dim): Name {
+  const first = e.integers([1]);
+  const earlier = () => one(e, 'Sub', [e.shape([columns]), e.shape([rows])]);
+  return one(e, 'Squeeze', [rows === columns ? first : one(e, 'Add', [earlier(), first])]);
+}
+
 const logProbabilities = (e: Emitter, logits: Name) => one(e, 'LogSoftmax', [logits], { axis: -1 });
 
 function layerNormNode(e: Emitter, inputs: readonly Name[], epsilon: number): readonly Name[] {
@@ -78,6 +90,9 @@ function layerNormNode(e: Emitter, inputs: readonly Name[], epsilon: number): re
 }
 
 export const emitRules: { readonly [K in Exclude<OpName, 'input' | 'parameter' | 'constant'>]: EmitRule<K> } = {
+  vector: (e, _, { attributes: { values } }) => e.numbers(values),
+  toFloat: (e, inputs) => one(e, 'Cast', inputs, { to: onnxFloat }),
+
   add: plain('Add'),
   sub: plain('Sub'),
   mul: plain('Mul'),
@@ -86,6 +101,8 @@ export const emitRules: { readonly [K in Exclude<OpName, 'input' | 'parameter' |
   exp: plain('Exp'),
   log: plain('Log'),
   sqrt: plain('Sqrt'),
+  cos: plain('Cos'),
+  sin: plain('Sin'),
   tanh: plain('Tanh'),
   sigmoid: plain('Sigmoid'),
   relu: plain('Relu'),
@@ -161,8 +178,8 @@ export const emitRules: { readonly [K in Exclude<OpName, 'input' | 'parameter' |
     layerNormNode(e, inputs, epsilon)[statistic === 'mean' ? 1 : 2]!,
 
   argMax: (e, inputs) => one(e, 'ArgMax', inputs, { axis: -1, keepdims: 0 }),
-  causalMask(e, _, { attributes: { size } }) {
-    const full = one(e, 'Expand', [e.number(maskedScore), e.shape([size, size] satisfies readonly Dim[])]);
-    return one(e, 'Trilu', [full, one(e, 'Squeeze', [e.integers([1])])], { upper: 1 });
+  causalMask(e, _, { attributes: { rows, columns } }) {
+    const full = one(e, 'Expand', [e.number(maskedScore), e.shape([rows, columns])]);
+    return one(e, 'Trilu', [full, firstMaskedDiagonal(e, rows, columns)], { upper: 1 });
   },
 };

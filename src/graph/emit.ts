@@ -117,6 +117,10 @@ class Writer implements Emitter {
     return this.#constant('f32', [], new Uint8Array(Float32Array.of(value).buffer), `${value}`);
   }
 
+  numbers(values: readonly number[]): Name {
+    return this.#constant('f32', [values.length], new Uint8Array(Float32Array.from(values).buffer), `[${values}]`);
+  }
+
   integers(values: readonly number[]): Name {
     return this.#constant(
       'i64',

@@ -18,6 +18,10 @@ export interface OpAttributes {
   readonly parameter: { readonly name: string; readonly shape: readonly number[] };
   /** A float32 scalar. */
   readonly constant: { readonly value: number };
+  /** A float32 vector that is known in advance. */
+  readonly vector: { readonly values: readonly number[] };
+  /** Indices (positions) as float32. */
+  readonly toFloat: None;
 
   readonly add: None;
   readonly sub: None;
@@ -27,6 +31,8 @@ export interface OpAttributes {
   readonly exp: None;
   readonly log: None;
   readonly sqrt: None;
+  readonly cos: None;
+  readonly sin: None;
   readonly tanh: None;
   readonly sigmoid: None;
   /** max(x, 0). `slopeAtZero` is the derivative at exactly 0: 0 as in language models, 1 as in the hyper-network. */
@@ -81,8 +87,11 @@ export interface OpAttributes {
 
   /** Index of the largest element of the last axis (the first of equals), i64, that axis removed. */
   readonly argMax: None;
-  /** [size, size]: 0 where column <= row, `maskedScore` above the diagonal. */
-  readonly causalMask: { readonly size: Dim };
+  /**
+   * [rows, columns], the rows being the last of the columns: 0 where column <= row + columns - rows, `maskedScore` above that
+   * diagonal.
+   */
+  readonly causalMask: { readonly rows: Dim; readonly columns: Dim };
 }
 
 export type OpName = keyof OpAttributes;

@@ -14,8 +14,9 @@ type ShapeRule<K extends OpName> = (inputs: readonly Value[], attributes: OpAttr
 const f32 = (shape: Shape): ResultType => ({ shape, dtype: 'f32' });
 const same = ([x]: readonly Value[]): ResultType => f32(x!.shape);
 
-/** Which operand holds indices or labels; `reshape` takes both dtypes, every other operand is float32. */
+/** Which operand holds indices, positions or labels; `reshape` takes both dtypes, every other operand is float32. */
 const indexOperand: { readonly [K in OpName]?: number } = {
+  toFloat: 0,
   gatherRows: 1,
   scatterAddRows: 1,
   crossEntropy: 1,
@@ -129,6 +130,8 @@ const shapeRules: { readonly [K in OpName]: ShapeRule<K> } = {
   input: (_, { shape, dtype }) => ({ shape, dtype }),
   parameter: (_, { shape }) => f32(shape),
   constant: () => f32([]),
+  vector: (_, { values }) => f32([values.length]),
+  toFloat: same,
 
   add: broadcastRule('add'),
   sub: broadcastRule('sub'),
@@ -138,6 +141,8 @@ const shapeRules: { readonly [K in OpName]: ShapeRule<K> } = {
   exp: same,
   log: same,
   sqrt: same,
+  cos: same,
+  sin: same,
   tanh: same,
   sigmoid: same,
   relu: same,
@@ -261,5 +266,5 @@ const shapeRules: { readonly [K in OpName]: ShapeRule<K> } = {
     const { shape } = alongLast('argMax')(inputs);
     return { shape: shape.slice(0, -1), dtype: 'i64' };
   },
-  causalMask: (_, { size }) => f32([size, size]),
+  causalMask: (_, { rows, columns }) => f32([rows, columns]),
 };

@@ -54,6 +54,8 @@ export const vjpRules: { readonly [K in OpName]: VjpRule<K> } = {
   input: noInputs,
   parameter: noInputs,
   constant: noInputs,
+  vector: noInputs,
+  toFloat: notDifferentiable,
 
   add: ({ inputs: [x, y] }, g) => [() => unbroadcast(g, x!.shape), () => unbroadcast(g, y!.shape)],
   sub: ({ inputs: [x, y] }, g) => [() => unbroadcast(g, x!.shape), () => unbroadcast(b.negate(g), y!.shape)],
@@ -71,6 +73,8 @@ export const vjpRules: { readonly [K in OpName]: VjpRule<K> } = {
   log: ({ inputs: [x] }, g) => [() => b.div(g, x!)],
   // d sqrt(x) = dx / (2 y)
   sqrt: (y, g) => [() => b.div(g, b.mul(y, 2))],
+  cos: ({ inputs: [x] }, g) => [() => b.negate(b.mul(g, b.sin(x!)))],
+  sin: ({ inputs: [x] }, g) => [() => b.mul(g, b.cos(x!))],
   // d tanh(x) = (1 - y^2) dx
   tanh: (y, g) => [() => b.mul(g, b.sub(1, b.mul(y, y)))],
   // d sigmoid(x) = y (1 - y) dx

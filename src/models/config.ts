@@ -1,7 +1,10 @@
 // Reading config.json: only the keys that change what is computed, each checked, with an error that names the key.
 
-import type { z } from 'zod';
+import { z } from 'zod';
 import { MalmenError } from '../errors.js';
+
+/** A size. */
+export const count = z.int().positive();
 
 /** @throws MalmenError that lists every key that is wrong. Keys that a schema does not name (dropout, ...) are ignored. */
 export function parseConfig<T>(modelType: string, schema: z.ZodType<T>, json: Readonly<Record<string, unknown>>): T {

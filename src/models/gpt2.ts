@@ -1,14 +1,15 @@
 // GPT-2: config, attention, MLP, block, body, head, quirks. Parameter names are those of `GPT2LMHeadModel`.
 
 import { z } from 'zod';
-import { add, gatherRows, gemm, input, layerNorm, parameter, reshape, split } from '../graph/build.js';
+import { add, input, split } from '../graph/build.js';
 import type { Value } from '../graph/ops.js';
 import { activationNames, activations } from './activation.js';
 import { attend, causalPaddingMask } from './attention.js';
-import { contradiction, parseConfig } from './config.js';
-import type { EditableLayer, Forward, ForwardOptions, ModelDefinition, ParameterSpec, Tap } from './model.js';
-
-const count = z.int().positive();
+import { contradiction, count, parseConfig } from './config.js';
+import { type DecoderParts, decoderForward, embedding, type KeepRows, tokenIds, vocabularyHead } from './decoder.js';
+import { layerNormParameters, namedLayerNorm } from './layer-norm.js';
+import { type Linear, Linears, linearParameters } from './linear.js';
+import { lastProjections, type ModelDefinition, type ParameterSpec } from './model.js';
 
 const configSchema = z.object({
   vocab_size: count.default(50257),
@@ -33,135 +34,98 @@ const configSchema = z.object({
 
 type Config = z.infer<typeof configSchema>;
 
-/** The graph under construction: taps are collected on the way. */
-class Gpt2 {
-  readonly #config: Config;
-  readonly #options: ForwardOptions;
-  readonly taps = new Map<string, Tap>();
-  readonly answerRows = input('answerRows', ['answers'], 'i64');
+const embeddingName = 'transformer.wte.weight';
+const headWeight = ({ tie_word_embeddings }: Config) => (tie_word_embeddings ? embeddingName : 'lm_head.weight');
+const blockName = (block: number) => `transformer.h.${block}`;
 
-  constructor(config: Config, options: ForwardOptions) {
+class Gpt2 implements DecoderParts {
+  readonly #config: Config;
+  readonly linears: Linears;
+  readonly #mask = causalPaddingMask();
+
+  constructor(config: Config) {
     this.#config = config;
-    this.#options = options;
+    this.linears = new Linears(linearsOf(config));
   }
 
-  /** Conv1D: weight [in, out]. */
-  #linear(name: string, keys: Value): Value {
-    const layer = layersOf(this.#config).find((candidate) => candidate.name === name)!;
-    const weight = parameter(`${name}.weight`, [layer.keySize, layer.valueSize]);
-    const values = gemm(keys, weight, { plus: parameter(`${name}.bias`, [layer.valueSize]) });
-    this.taps.set(name, { keys, values, rows: keys.shape[0] === 'answers' ? 'answers' : 'tokens' });
-    return values;
+  get blocks(): number {
+    return this.#config.n_layer;
   }
 
   #norm(name: string, x: Value): Value {
-    const { n_embd, layer_norm_epsilon } = this.#config;
-    return layerNorm(x, parameter(`${name}.weight`, [n_embd]), parameter(`${name}.bias`, [n_embd]), layer_norm_epsilon);
+    return namedLayerNorm(name, x, this.#config.layer_norm_epsilon);
   }
 
-  /** The rows that the last block goes on with. */
-  #answersOnly(block: number, x: Value): Value {
-    const last = block === this.#config.n_layer - 1;
-    return last && this.#options.answersOnlyInLastBlock ? gatherRows(x, this.answerRows) : x;
-  }
-
-  #attention(block: number, x: Value, mask: Value): Value {
+  #attention(block: number, x: Value, keep: KeepRows): Value {
     const { n_embd, n_head, scale_attn_weights, scale_attn_by_inverse_layer_idx } = this.#config;
-    const [q, k, v] = split(this.#linear(`${blockName(block)}.attn.c_attn`, x), 1, 3) as [Value, Value, Value];
+    const [q, k, v] = split(this.linears.apply(`${blockName(block)}.attn.c_attn`, x), 1, 3) as [Value, Value, Value];
     const byHead = scale_attn_weights ? (n_embd / n_head) ** -0.5 : 1;
     const scale = scale_attn_by_inverse_layer_idx ? byHead / (block + 1) : byHead;
-    const mixed = attend(q, k, v, { heads: n_head, scale, mask });
-    return this.#linear(`${blockName(block)}.attn.c_proj`, this.#answersOnly(block, mixed));
+    const mixed = attend(q, k, v, { heads: n_head, scale, mask: this.#mask });
+    return this.linears.apply(`${blockName(block)}.attn.c_proj`, keep(mixed));
   }
 
   #mlp(block: number, x: Value): Value {
-    const inner = this.#linear(`${blockName(block)}.mlp.c_fc`, x); // [rows, inner]
-    return this.#linear(`${blockName(block)}.mlp.c_proj`, activations[this.#config.activation_function](inner));
+    const inner = this.linears.apply(`${blockName(block)}.mlp.c_fc`, x); // [rows, inner]
+    return this.linears.apply(`${blockName(block)}.mlp.c_proj`, activations[this.#config.activation_function](inner));
   }
 
-  #block(block: number, x: Value, mask: Value): Value {
-    const attended = this.#attention(block, this.#norm(`${blockName(block)}.ln_1`, x), mask);
-    const middle = add(this.#answersOnly(block, x), attended); // [rows, width]
-    return add(middle, this.#mlp(block, this.#norm(`${blockName(block)}.ln_2`, middle)));
+  block(index: number, x: Value, keep: KeepRows): Value {
+    const attended = this.#attention(index, this.#norm(`${blockName(index)}.ln_1`, x), keep);
+    const middle = add(keep(x), attended); // [rows, width]
+    return add(middle, this.#mlp(index, this.#norm(`${blockName(index)}.ln_2`, middle)));
   }
 
-  #embed(): Value {
+  embed(): Value {
     const { vocab_size, n_positions, n_embd } = this.#config;
-    const ids = input('tokenIds', ['batch', 'tokens'], 'i64');
+    const tokens = embedding(embeddingName, [vocab_size, n_embd], tokenIds());
     const positions = input('positions', ['batch', 'tokens'], 'i64');
-    const tokens = gatherRows(parameter('transformer.wte.weight', [vocab_size, n_embd]), ids); // [batch, tokens, width]
-    const places = gatherRows(parameter('transformer.wpe.weight', [n_positions, n_embd]), positions);
-    return reshape(add(tokens, places), ['batch*tokens', n_embd]);
+    return add(tokens, embedding('transformer.wpe.weight', [n_positions, n_embd], positions));
   }
 
-  forward(): Forward {
-    const { n_layer, n_embd, vocab_size, tie_word_embeddings } = this.#config;
-    const mask = causalPaddingMask();
-    const hidden = [this.#embed()];
-    for (let block = 0; block < n_layer; block++) hidden.push(this.#block(block, hidden[block]!, mask));
-    const last = hidden.pop()!;
-    const answers = last.shape[0] === 'answers' ? last : gatherRows(last, this.answerRows);
-    const normalised = this.#norm('transformer.ln_f', answers);
-    const head = parameter(tie_word_embeddings ? 'transformer.wte.weight' : 'lm_head.weight', [vocab_size, n_embd]);
-    const logits = gemm(normalised, head, { transposeB: true });
-    return { logits, taps: this.taps, hidden: [...hidden, normalised] };
+  finalNorm(x: Value): Value {
+    return this.#norm('transformer.ln_f', x);
+  }
+
+  head(x: Value): Value {
+    return vocabularyHead(x, headWeight(this.#config), this.#config.vocab_size);
   }
 }
 
-const blockName = (block: number) => `transformer.h.${block}`;
-
-function innerSize({ n_inner, n_embd }: Config): number {
-  return n_inner ?? 4 * n_embd;
-}
-
-function layersOf(config: Config): EditableLayer[] {
-  const width = config.n_embd;
-  const inner = innerSize(config);
+function linearsOf({ n_embd: width, n_inner, n_layer }: Config): Linear[] {
+  const inner = n_inner ?? 4 * width;
   const sizes = [
     ['attn.c_attn', width, 3 * width],
     ['attn.c_proj', width, width],
     ['mlp.c_fc', width, inner],
     ['mlp.c_proj', inner, width],
   ] as const;
-  return Array.from({ length: config.n_layer }, (_, block) =>
-    sizes.map(
-      ([part, keySize, valueSize]): EditableLayer => ({
-        name: `${blockName(block)}.${part}`,
-        orientation: 'in-out',
-        keySize,
-        valueSize,
-      }),
-    ),
+  return Array.from({ length: n_layer }, (_, block) =>
+    sizes.map(([part, keySize, valueSize]): Linear => {
+      return { name: `${blockName(block)}.${part}`, orientation: 'in-out', keySize, valueSize, bias: true };
+    }),
   ).flat();
 }
 
 function parametersOf(config: Config): ParameterSpec[] {
   const { n_embd: width, n_layer, vocab_size, n_positions, initializer_range: deviation } = config;
-  const norm = (name: string): ParameterSpec[] => [
-    { name: `${name}.weight`, shape: [width], initial: { constant: 1 } },
-    { name: `${name}.bias`, shape: [width], initial: { constant: 0 } },
-  ];
-  const matrix = (name: string, shape: readonly number[], scale = 1): ParameterSpec => ({
-    name,
-    shape,
-    initial: { deviation: deviation * scale },
-  });
+  const table = (name: string, entries: number): ParameterSpec => {
+    return { name, shape: [entries, width], initial: { deviation } };
+  };
+  const norms = Array.from({ length: n_layer }, (_, block) =>
+    ['ln_1', 'ln_2'].flatMap((norm) => layerNormParameters(`${blockName(block)}.${norm}`, width)),
+  );
   // Projections into the residual stream start smaller, by the root of their number (Radford et al. 2019).
   const residualScale = (2 * n_layer) ** -0.5;
-  const linear = ({ name, keySize, valueSize }: EditableLayer): ParameterSpec[] => [
-    matrix(`${name}.weight`, [keySize, valueSize], name.endsWith('c_proj') ? residualScale : 1),
-    { name: `${name}.bias`, shape: [valueSize], initial: { constant: 0 } },
-  ];
   return [
-    matrix('transformer.wte.weight', [vocab_size, width]),
-    matrix('transformer.wpe.weight', [n_positions, width]),
-    ...Array.from({ length: n_layer }, (_, block) => [
-      ...norm(`${blockName(block)}.ln_1`),
-      ...norm(`${blockName(block)}.ln_2`),
-    ]).flat(),
-    ...layersOf(config).flatMap(linear),
-    ...norm('transformer.ln_f'),
-    ...(config.tie_word_embeddings ? [] : [matrix('lm_head.weight', [vocab_size, width])]),
+    table(embeddingName, vocab_size),
+    table('transformer.wpe.weight', n_positions),
+    ...norms.flat(),
+    ...linearsOf(config).flatMap((linear) =>
+      linearParameters(linear, linear.name.endsWith('c_proj') ? deviation * residualScale : deviation),
+    ),
+    ...layerNormParameters('transformer.ln_f', width),
+    ...(config.tie_word_embeddings ? [] : [table(headWeight(config), vocab_size)]),
   ];
 }
 
@@ -176,16 +140,18 @@ export function gpt2(json: Readonly<Record<string, unknown>>): ModelDefinition {
   if (config.n_embd % config.n_head !== 0) {
     throw contradiction('gpt2', `n_embd (${config.n_embd}) must be a multiple of n_head (${config.n_head})`);
   }
-  const layers = layersOf(config);
-  const projections = layers.filter(({ name }) => name.endsWith('mlp.c_proj'));
+  const layers = linearsOf(config);
   return {
     modelType: 'gpt2',
     vocabularySize: config.vocab_size,
     contextTokens: config.n_positions,
     parameters: parametersOf(config),
     layers,
-    defaultLayers: projections.slice(-6).map(({ name }) => name),
+    defaultLayers: lastProjections(layers, 'mlp.c_proj'),
     tensorName,
-    forward: (options) => new Gpt2(config, options).forward(),
+    forward(options) {
+      const model = new Gpt2(config);
+      return { ...decoderForward(model, options), taps: model.linears.taps };
+    },
   };
 }

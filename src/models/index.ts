@@ -2,9 +2,10 @@
 
 import { MalmenError } from '../errors.js';
 import { gpt2 } from './gpt2.js';
+import { gptj } from './gptj.js';
 import type { Architecture, ModelDefinition } from './model.js';
 
-export const architectures: Readonly<Record<string, Architecture>> = { gpt2 };
+export const architectures: Readonly<Record<string, Architecture>> = { gpt2, gptj };
 
 /** @throws MalmenError for a model type that is not there, or a configuration that is wrong. */
 export function defineModel(config: Readonly<Record<string, unknown>>): ModelDefinition {

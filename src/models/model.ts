@@ -64,3 +64,11 @@ export interface ModelDefinition {
 
 /** Reads config.json. @throws MalmenError for a configuration that contradicts itself or asks for what is not supported. */
 export type Architecture = (config: Readonly<Record<string, unknown>>) => ModelDefinition;
+
+/** The published choice of layers to edit: the last six with this ending. */
+export function lastProjections(layers: readonly EditableLayer[], ending: string): string[] {
+  return layers
+    .filter(({ name }) => name.endsWith(ending))
+    .slice(-6)
+    .map(({ name }) => name);
+}

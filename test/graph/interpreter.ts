@@ -260,6 +260,12 @@ const rules: { readonly [K in Exclude<OpName, 'input' | 'parameter'>]: Rule<K> }
     () =>
       value,
 
+  vector:
+    (_, { values }) =>
+    ([position]) =>
+      values[position!]!,
+  toFloat: unary((x) => x),
+
   add: binary((x, y) => x + y),
   sub: binary((x, y) => x - y),
   mul: binary((x, y) => x * y),
@@ -268,6 +274,8 @@ const rules: { readonly [K in Exclude<OpName, 'input' | 'parameter'>]: Rule<K> }
   exp: unary(Math.exp),
   log: unary(Math.log),
   sqrt: unary(Math.sqrt),
+  cos: unary(Math.cos),
+  sin: unary(Math.sin),
   tanh: unary(Math.tanh),
   sigmoid: unary(sigmoid),
   relu: unary((x) => Math.max(x, 0)),
@@ -358,7 +366,7 @@ const rules: { readonly [K in Exclude<OpName, 'input' | 'parameter'>]: Rule<K> }
     (row) =>
       argMax(x!, row),
   causalMask:
-    () =>
+    (_, __, [rows, columns]) =>
     ([row, column]) =>
-      column! <= row! ? 0 : -1e30,
+      column! - columns! <= row! - rows! ? 0 : -1e30,
 };

@@ -428,6 +428,15 @@ export const opCases: { readonly [K in OpName]: Cases } = {
     })),
   },
 
+  vector: {
+    numbers: using(fc.array(fc.constantFrom(0, -1, 0.25, 1024), { minLength: 1, maxLength: 5 }), (_, values) => ({
+      value: b.vector(values),
+    })),
+  },
+  toFloat: {
+    positions: usingNamed((make) => ({ value: b.toFloat(make.indices(['batch', 'tokens'], 2 ** 20)) })),
+  },
+
   add: binaryCases(b.add),
   sub: binaryCases(b.sub),
   mul: binaryCases(b.mul),
@@ -436,6 +445,8 @@ export const opCases: { readonly [K in OpName]: Cases } = {
   exp: unaryCases(b.exp),
   log: unaryCases(b.log, positive),
   sqrt: unaryCases(b.sqrt, positive),
+  cos: unaryCases(b.cos),
+  sin: unaryCases(b.sin),
   tanh: unaryCases(b.tanh),
   sigmoid: unaryCases(b.sigmoid),
   relu: variants({
@@ -529,5 +540,13 @@ export const opCases: { readonly [K in OpName]: Cases } = {
   causalMask: {
     number: using(size, (_, n) => ({ value: b.causalMask(n) })),
     named: usingNamed(() => ({ value: b.causalMask('tokens') })),
+    'last rows of all': using(fc.tuple(size, size), (_, [rows, earlier]) => ({
+      value: b.causalMask(rows, rows + earlier),
+    })),
+    'named, last rows of all': using(
+      fc.tuple(size, size),
+      () => ({ value: b.causalMask('tokens', 'context') }),
+      ([tokens, earlier]) => ({ tokens, context: tokens + earlier }),
+    ),
   },
 };

@@ -64,7 +64,7 @@ describe('attention', () => {
       %9: f32[batch, 2, tokens, 2] = transpose(%8, permutation=[0,2,1,3])
       %10: f32[batch, 2, tokens, tokens] = matMul(%6, %9, transposeB)
       %11: f32[batch, 2, tokens, tokens] = mul(%10, 0.7071067811865475)
-      %12: f32[tokens, tokens] = causalMask(size="tokens")
+      %12: f32[tokens, tokens] = causalMask(rows="tokens", columns="tokens")
       %13: f32[batch, 2, tokens, tokens] = add(%11, %12)
       %14: f32[batch, 2, tokens, tokens] = softmax(%13)
       $g: f32[batch*tokens, 4]
