@@ -19,7 +19,8 @@ const output = {
 };
 
 const layers = z.array(z.string().min(1)).min(1).optional();
-const spec = 'KIND:PATH[#SLICE], KIND one of zsre, counterfact, pararel, jsonl; SLICE a:b, :b, a: or n';
+const spec =
+  'a .csv, .tsv or .jsonl file, or KIND:PATH with KIND one of csv, jsonl, zsre, counterfact, pararel; #SLICE after it (a:b, :b, a: or n) takes a part';
 
 export const fitOptions = z.strictObject({
   config: path().describe('config.json of the model to make, or the folder of a checkpoint to continue from'),

@@ -27,9 +27,14 @@ export class RecordChecks {
     return true;
   }
 
-  #takenId({ record }: PlacedRecord): string | undefined {
-    const other = this.#ids.get(record.id);
-    return other === undefined ? undefined : `id: '${record.id}' is taken by ${basename(other)}; ids must be unique`;
+  #takenId({ record: { id, edit } }: PlacedRecord): string | undefined {
+    const other = this.#ids.get(id);
+    if (other === undefined) return undefined;
+    const same = this.#answers.get(edit.prompt.trim());
+    const isRepeated = same?.where === other && same.answer === edit.answer.trim();
+    return isRepeated
+      ? `the same fact as ${basename(other)}; leave one of them out`
+      : `id: '${id}' is taken by ${basename(other)}; ids must be unique`;
   }
 
   #contradiction({ record: { edit } }: PlacedRecord): string | undefined {

@@ -1,7 +1,9 @@
 // `kind:path#slice`: which records, from where. One table of kinds; a new data set is one reader and one line.
 
 import { MalmenError } from '../errors.js';
+import { nearest } from '../util/nearest.js';
 import { readCounterfact } from './counterfact.js';
+import { readCsv } from './csv.js';
 import { readJsonl } from './jsonl.js';
 import { readPararel } from './pararel.js';
 import { Problems } from './problems.js';
@@ -15,6 +17,7 @@ const readers = {
   counterfact: readCounterfact,
   pararel: readPararel,
   jsonl: readJsonl,
+  csv: readCsv,
 } satisfies Readonly<Record<string, RecordReader>>;
 
 type Kind = keyof typeof readers;
@@ -31,13 +34,45 @@ interface Spec {
 const kinds = Object.keys(readers).join(', ');
 const isKind = (name: string): name is Kind => Object.hasOwn(readers, name);
 
+/** Files whose name says what they hold need no kind. */
+const kindByEnding: Readonly<Record<string, Kind>> = { csv: 'csv', tsv: 'csv', jsonl: 'jsonl' };
+
 /** @throws MalmenError that lists the kinds and the forms of a slice. */
 export function parseSpec(text: string): Spec {
   const [, kind = '', mark, path = '', slice] = /^([^:!]*)(!?):(.+?)(?:#([^#]*))?$/s.exec(text) ?? [];
-  if (!isKind(kind)) {
-    throw new MalmenError('bad-input', `'${text}': expected KIND:PATH or KIND:PATH#SLICE with KIND one of ${kinds}`);
-  }
-  return { kind, leaveOut: mark === '!', path, slice: parseSlice(slice ?? ':', text) };
+  if (isKind(kind)) return { kind, leaveOut: mark === '!', path, slice: parseSlice(slice ?? ':', text) };
+  const named = parseNamedFile(text);
+  if (named === undefined) throw unknownKind(text);
+  return named;
+}
+
+/** `facts.csv`, `facts.csv#100`: undefined where the name does not say the kind, or something like a kind stands before it. */
+function parseNamedFile(text: string): Spec | undefined {
+  // A '#' in a file's name is none of a slice when the file's ending comes after it.
+  const cut = kindOfFile(text) === undefined ? text.lastIndexOf('#') : -1;
+  const [path, slice] = cut < 0 ? [text, ':'] : [text.slice(0, cut), text.slice(cut + 1)];
+  const kind = kindOfFile(path);
+  return kind && { kind, leaveOut: false, path, slice: parseSlice(slice, text) };
+}
+
+function kindOfFile(path: string): Kind | undefined {
+  const [, ending] = /[^/\\]\.(\w+)(?:\.gz)?$/.exec(path) ?? [];
+  const isKnown = ending !== undefined && Object.hasOwn(kindByEnding, ending.toLowerCase());
+  return isKnown && !misspeltKind.test(path) ? kindByEnding[ending.toLowerCase()] : undefined;
+}
+
+/** One letter is a drive of Windows. */
+const misspeltKind = /^[^/\\.:]{2,}:|^:/;
+
+function unknownKind(text: string): MalmenError {
+  if (/\.xlsx?$/i.test(text))
+    return new MalmenError('bad-input', `'${text}': a workbook of Excel; save it as 'CSV UTF-8' and give that file`);
+  const near = nearest(/^([^:!]*)!?:/.exec(text)?.[1] ?? '', Object.keys(readers));
+  const meant = near === undefined ? '' : `; did you mean ${near}?`;
+  return new MalmenError(
+    'bad-input',
+    `'${text}': expected a file ending in .${Object.keys(kindByEnding).join(', .')}, or KIND:PATH with KIND one of ${kinds}, each with or without #SLICE${meant}`,
+  );
 }
 
 function parseSlice(slice: string, text: string): Spec['slice'] {

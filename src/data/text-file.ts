@@ -54,12 +54,32 @@ function emptyFile(path: string): MalmenError {
 /** The text in pieces of some kilobytes, cut anywhere between characters; a byte order mark is left out. */
 async function* textPieces(path: string): AsyncGenerator<string> {
   const decoder = new TextDecoder('utf-8', { fatal: true });
+  let isFirst = true;
   try {
-    for await (const bytes of bytesOf(path)) yield decoder.decode(bytes as Buffer, { stream: true });
+    for await (const bytes of bytesOf(path)) {
+      if (isFirst) refuseOtherFormats(bytes as Buffer, path);
+      isFirst = false;
+      yield decoder.decode(bytes as Buffer, { stream: true });
+    }
     yield decoder.decode();
   } catch (error) {
     throw readingError(error, path);
   }
+}
+
+/** What spreadsheets write besides UTF-8, by first bytes. */
+const otherFormats = [
+  { first: [0xff, 0xfe], what: "text in UTF-16, as Excel saves 'Unicode Text'" },
+  { first: [0xfe, 0xff], what: 'text in UTF-16' },
+  { first: [0x50, 0x4b, 0x03, 0x04], what: 'a workbook (.xlsx, .ods) or another zip file' },
+  { first: [0xd0, 0xcf, 0x11, 0xe0], what: 'a workbook of an old Excel (.xls)' },
+];
+
+/** @throws MalmenError for a file that a spreadsheet wrote in another format than text in UTF-8 */
+function refuseOtherFormats(bytes: Uint8Array, path: string): void {
+  const other = otherFormats.find(({ first }) => first.every((byte, at) => bytes[at] === byte));
+  if (other === undefined) return;
+  throw new MalmenError('bad-input', `${path}: this is ${other.what}; save it as 'CSV UTF-8'`);
 }
 
 /** The file's bytes, unpacked when its name ends in `.gz`. */
@@ -74,6 +94,7 @@ function readingError(error: unknown, path: string): unknown {
   const { code = '', message } = error as NodeJS.ErrnoException;
   const because = (text: string) => new MalmenError('bad-input', `${path}: ${text}`, { cause: error });
   if (code.startsWith('Z_')) return because(`not a gzip file, or one that was cut off: ${message}`);
-  if (code === 'ERR_ENCODING_INVALID_ENCODED_DATA') return because('not text in UTF-8; convert it');
+  if (code === 'ERR_ENCODING_INVALID_ENCODED_DATA')
+    return because("not text in UTF-8; convert it (a spreadsheet saves it as 'CSV UTF-8')");
   return fileError(error, path, 'reading');
 }

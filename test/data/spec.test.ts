@@ -19,24 +19,52 @@ describe('parseSpec', () => {
     ['jsonl:a#:', { kind: 'jsonl', path: 'a', leaveOut: false, slice: { start: 0, end: all } }],
     ['jsonl:a#:0', { kind: 'jsonl', path: 'a', leaveOut: false, slice: { start: 0, end: 0 } }],
     ['jsonl:C:\\a b.jsonl', { kind: 'jsonl', path: 'C:\\a b.jsonl', leaveOut: false, slice: { start: 0, end: all } }],
+    ['csv:a.txt#2', { kind: 'csv', path: 'a.txt', leaveOut: false, slice: { start: 0, end: 2 } }],
+    ['a b.csv', { kind: 'csv', path: 'a b.csv', leaveOut: false, slice: { start: 0, end: all } }],
+    ['d.x/FACTS.TSV.gz#3:', { kind: 'csv', path: 'd.x/FACTS.TSV.gz', leaveOut: false, slice: { start: 3, end: all } }],
+    ['a.jsonl.gz#:', { kind: 'jsonl', path: 'a.jsonl.gz', leaveOut: false, slice: { start: 0, end: all } }],
+    ['C:\\a.csv#1', { kind: 'csv', path: 'C:\\a.csv', leaveOut: false, slice: { start: 0, end: 1 } }],
+    ['facts #2.csv', { kind: 'csv', path: 'facts #2.csv', leaveOut: false, slice: { start: 0, end: all } }],
+    ['facts #2.csv#4', { kind: 'csv', path: 'facts #2.csv', leaveOut: false, slice: { start: 0, end: 4 } }],
+    ['./x:y.csv', { kind: 'csv', path: './x:y.csv', leaveOut: false, slice: { start: 0, end: all } }],
     ['jsonl:a#b.jsonl#1:2', { kind: 'jsonl', path: 'a#b.jsonl', leaveOut: false, slice: { start: 1, end: 2 } }],
   ])('%s', (text, expected) => {
     expect(parseSpec(text)).toEqual(expected);
   });
 
-  test.each(['', 'a.jsonl', 'fever:a', 'jsonl', 'jsonl:', ':a', 'JSONL:a', 'constructor:a', 'jsonl!!:a', ' jsonl:a'])(
-    '%j names the kinds',
-    (text) => {
-      expect(() => parseSpec(text)).toThrow(
-        expect.objectContaining({
-          code: 'bad-input',
-          message: `'${text}': expected KIND:PATH or KIND:PATH#SLICE with KIND one of zsre, counterfact, pararel, jsonl`,
-        }),
-      );
-    },
-  );
+  test.each([
+    '',
+    'a.json',
+    '.csv',
+    'a.csvx',
+    'csv',
+    'fever:a.csv',
+    'a.csv#1#2',
+    'fever:a',
+    'jsonl',
+    'jsonl:',
+    ':a',
+    'JSONL:a',
+    'constructor:a',
+    ' fever:a',
+  ])('%j names the kinds', (text) => {
+    expect(() => parseSpec(text)).toThrow(
+      expect.objectContaining({
+        code: 'bad-input',
+        message: expect.stringMatching(
+          /^'.*': expected a file ending in \.csv, .*, or KIND:PATH with KIND one of .*csv/,
+        ),
+      }),
+    );
+  });
 
-  test.each(['jsonl:a#', 'jsonl:a#x', 'jsonl:a#-3:', 'jsonl:a#1.5', 'jsonl:a#1:2:3', 'jsonl:a#b.jsonl'])(
+  test('the kind that was meant is named, and what to do with a workbook', () => {
+    expect(() => parseSpec('zsr:a.json')).toThrow('did you mean zsre?');
+    expect(() => parseSpec('jsnol:a.jsonl')).toThrow('did you mean jsonl?');
+    expect(() => parseSpec('facts.xlsx')).toThrow("save it as 'CSV UTF-8'");
+  });
+
+  test.each(['a.csv#x', 'jsonl:a#', 'jsonl:a#x', 'jsonl:a#-3:', 'jsonl:a#1.5', 'jsonl:a#1:2:3', 'jsonl:a#b.jsonl'])(
     '%j names the forms of a slice',
     (text) => {
       expect(() => parseSpec(text)).toThrow(

@@ -40,6 +40,7 @@ const packages: Readonly<Record<string, (path: string) => boolean>> = {
   commander: (path) => layerOf(path) === 'cli',
   'cli-progress': (path) => layerOf(path) === 'cli',
   picocolors: (path) => layerOf(path) === 'cli',
+  'csv-parse': (path) => path === 'data/csv-rows.ts',
   yaml: (path) => layerOf(path) === 'cli',
   zod: (path) => ['models', 'data', 'editors', 'checkpoint', 'commands', 'cli'].includes(layerOf(path)),
 };
