@@ -42,7 +42,7 @@ const otherNames: Readonly<Record<string, ColumnRole>> = {
 };
 
 /** The roles, those that most files have first. */
-export const columnRoles: readonly ColumnRole[] = [
+const columnRoles: readonly ColumnRole[] = [
   'prompt',
   'answer',
   'was',
