@@ -20,7 +20,7 @@ const output = {
 
 const layers = z.array(z.string().min(1)).min(1).optional();
 const spec =
-  'a .csv, .tsv or .jsonl file, or KIND:PATH with KIND one of csv, jsonl, zsre, counterfact, pararel; #SLICE after it (a:b, :b, a: or n) takes a part';
+  'a .csv, .tsv or .jsonl file, or KIND:PATH with KIND one of csv, jsonl, zsre, counterfact, pararel, atlas, atlas-held-out; #SLICE after it (a:b, :b, a: or n) takes a part';
 
 export const fitOptions = z.strictObject({
   config: path().describe('config.json of the model to make, or the folder of a checkpoint to continue from'),

@@ -2,6 +2,7 @@
 
 import { MalmenError } from '../errors.js';
 import { nearest } from '../util/nearest.js';
+import { atlasFolder, readAtlas, readAtlasHeldOut } from './atlas.js';
 import { readCounterfact } from './counterfact.js';
 import { readCsv } from './csv.js';
 import { readJsonl } from './jsonl.js';
@@ -16,11 +17,16 @@ const readers = {
   zsre: readZsre,
   counterfact: readCounterfact,
   pararel: readPararel,
+  atlas: readAtlas,
+  'atlas-held-out': readAtlasHeldOut,
   jsonl: readJsonl,
   csv: readCsv,
 } satisfies Readonly<Record<string, RecordReader>>;
 
 type Kind = keyof typeof readers;
+
+/** What a kind without a path reads: the data that comes with malmen. */
+const shipped: { readonly [K in Kind]?: string } = { atlas: atlasFolder, 'atlas-held-out': atlasFolder };
 
 interface Spec {
   readonly kind: Kind;
@@ -39,8 +45,9 @@ const kindByEnding: Readonly<Record<string, Kind>> = { csv: 'csv', tsv: 'csv', j
 
 /** @throws MalmenError that lists the kinds and the forms of a slice. */
 export function parseSpec(text: string): Spec {
-  const [, kind = '', mark, path = '', slice] = /^([^:!]*)(!?):(.+?)(?:#([^#]*))?$/s.exec(text) ?? [];
-  if (isKind(kind)) return { kind, leaveOut: mark === '!', path, slice: parseSlice(slice ?? ':', text) };
+  const [, kind = '', mark, given, slice] = /^([^:!]*)(!?):(.*?)(?:#([^#]*))?$/s.exec(text) ?? [];
+  const path = isKind(kind) ? given || shipped[kind] : undefined;
+  if (isKind(kind) && path) return { kind, leaveOut: mark === '!', path, slice: parseSlice(slice ?? ':', text) };
   const named = parseNamedFile(text);
   if (named === undefined) throw unknownKind(text);
   return named;

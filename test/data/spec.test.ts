@@ -2,6 +2,7 @@
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { atlasFolder } from '../../src/data/atlas.js';
 import { parseSpec, readRecords } from '../../src/data/spec.js';
 import { MalmenError } from '../../src/errors.js';
 import { jsonLines, messageOf, temporaryFiles } from './temporary-files.js';
@@ -27,6 +28,12 @@ describe('parseSpec', () => {
     ['facts #2.csv', { kind: 'csv', path: 'facts #2.csv', leaveOut: false, slice: { start: 0, end: all } }],
     ['facts #2.csv#4', { kind: 'csv', path: 'facts #2.csv', leaveOut: false, slice: { start: 0, end: 4 } }],
     ['./x:y.csv', { kind: 'csv', path: './x:y.csv', leaveOut: false, slice: { start: 0, end: all } }],
+    ['atlas:t#3', { kind: 'atlas', path: 't', leaveOut: false, slice: { start: 0, end: 3 } }],
+    ['atlas:', { kind: 'atlas', path: atlasFolder, leaveOut: false, slice: { start: 0, end: all } }],
+    [
+      'atlas-held-out:#3:',
+      { kind: 'atlas-held-out', path: atlasFolder, leaveOut: false, slice: { start: 3, end: all } },
+    ],
     ['jsonl:a#b.jsonl#1:2', { kind: 'jsonl', path: 'a#b.jsonl', leaveOut: false, slice: { start: 1, end: 2 } }],
   ])('%s', (text, expected) => {
     expect(parseSpec(text)).toEqual(expected);
@@ -43,6 +50,7 @@ describe('parseSpec', () => {
     'fever:a',
     'jsonl',
     'jsonl:',
+    'jsonl:#3',
     ':a',
     'JSONL:a',
     'constructor:a',
@@ -152,10 +160,13 @@ describe('records that cannot stand together', () => {
 });
 
 describe('reading', () => {
-  test.each(['jsonl', 'zsre', 'counterfact', 'pararel'])('%s: a missing file is not found', async (kind) => {
-    const message = await messageOf(readRecords(`${kind}:${seven}.none`));
-    expect(message).toMatch(`not-found: ${seven}.none: `);
-  });
+  test.each(['jsonl', 'zsre', 'counterfact', 'pararel', 'atlas', 'atlas-held-out'])(
+    '%s: a missing file is not found',
+    async (kind) => {
+      const message = await messageOf(readRecords(`${kind}:${seven}.none`));
+      expect(message).toMatch(`not-found: ${seven}.none: `);
+    },
+  );
 
   test('nothing left after leaving out', async () => {
     const path = write('a.jsonl', 'x\ny\n');
