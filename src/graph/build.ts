@@ -114,5 +114,7 @@ export const crossEntropy = (logits: Value, labels: Value): Value => makeValue('
 export const klDivergence = (before: Value, after: Value): Value => makeValue('klDivergence', [before, after], {});
 export const layerNorm = (x: Value, weight: Value, bias: Value, epsilon: number): Value =>
   makeValue('layerNorm', [x, weight, bias], { epsilon });
+export const rmsNorm = (x: Value, weight: Value, epsilon: number): Value =>
+  makeValue('rmsNorm', [x, weight], { epsilon });
 export const argMax = (x: Value): Value => makeValue('argMax', [x], {});
 export const causalMask = (rows: Dim, columns: Dim = rows): Value => makeValue('causalMask', [], { rows, columns });

@@ -89,6 +89,11 @@ function layerNormNode(e: Emitter, inputs: readonly Name[], epsilon: number): re
   return e.nodes('LayerNormalization', inputs, { axis: -1, epsilon: { float: epsilon } }, 3);
 }
 
+/** The runtime's own operation; ONNX has one (RMSNormalization, opset 23) that gives no statistic. */
+function rmsNormNode(e: Emitter, inputs: readonly Name[], epsilon: number): readonly Name[] {
+  return e.nodes('SimplifiedLayerNormalization', inputs, { axis: -1, epsilon: { float: epsilon } }, 2);
+}
+
 export const emitRules: { readonly [K in Exclude<OpName, 'input' | 'parameter' | 'constant'>]: EmitRule<K> } = {
   vector: (e, _, { attributes: { values } }) => e.numbers(values),
   toFloat: (e, inputs) => one(e, 'Cast', inputs, { to: onnxFloat }),
@@ -176,6 +181,8 @@ export const emitRules: { readonly [K in Exclude<OpName, 'input' | 'parameter' |
   layerNorm: (e, inputs, { attributes }) => layerNormNode(e, inputs, attributes.epsilon)[0]!,
   layerNormStatistic: (e, inputs, { attributes: { epsilon, statistic } }) =>
     layerNormNode(e, inputs, epsilon)[statistic === 'mean' ? 1 : 2]!,
+  rmsNorm: (e, inputs, { attributes }) => rmsNormNode(e, inputs, attributes.epsilon)[0]!,
+  rmsNormStatistic: (e, inputs, { attributes }) => rmsNormNode(e, inputs, attributes.epsilon)[1]!,
 
   argMax: (e, inputs) => one(e, 'ArgMax', inputs, { axis: -1, keepdims: 0 }),
   causalMask(e, _, { attributes: { rows, columns } }) {

@@ -85,6 +85,11 @@ export interface OpAttributes {
   /** (x, weight, bias) as layerNorm -> mean or 1 / sqrt(variance + epsilon), [.., 1]. Not differentiable further. */
   readonly layerNormStatistic: { readonly epsilon: number; readonly statistic: 'mean' | 'inverseDeviation' };
 
+  /** (x [.., n], weight [n]) -> x weight / sqrt(mean(x^2) + epsilon) over the last axis. */
+  readonly rmsNorm: { readonly epsilon: number };
+  /** (x, weight) as rmsNorm -> 1 / sqrt(mean(x^2) + epsilon), [.., 1]. Not differentiable further. */
+  readonly rmsNormStatistic: { readonly epsilon: number };
+
   /** Index of the largest element of the last axis (the first of equals), i64, that axis removed. */
   readonly argMax: None;
   /**

@@ -117,7 +117,9 @@ function rowsOfLogits(op: OpName, inputs: readonly Value[]): Dim {
 function checkNorm(op: OpName, inputs: readonly Value[]): void {
   const width = inputs[0]!.shape.at(-1);
   if (typeof width !== 'number') fail(op, 'the last axis must have a size that is a number', inputs);
-  for (const at of [1, 2]) expectShape(op, inputs, at, inputs[0]!.shape.slice(-1));
+  inputs.slice(1).forEach((_, at) => {
+    expectShape(op, inputs, at + 1, inputs[0]!.shape.slice(-1));
+  });
 }
 
 function partSize(op: OpName, inputs: readonly Value[], dim: Dim | undefined, parts: number): number {
@@ -259,6 +261,14 @@ const shapeRules: { readonly [K in OpName]: ShapeRule<K> } = {
   },
   layerNormStatistic(inputs) {
     checkNorm('layerNormStatistic', inputs);
+    return f32([...inputs[0]!.shape.slice(0, -1), 1]);
+  },
+  rmsNorm(inputs) {
+    checkNorm('rmsNorm', inputs);
+    return same(inputs);
+  },
+  rmsNormStatistic(inputs) {
+    checkNorm('rmsNormStatistic', inputs);
     return f32([...inputs[0]!.shape.slice(0, -1), 1]);
   },
 

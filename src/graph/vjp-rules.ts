@@ -141,6 +141,8 @@ export const vjpRules: { readonly [K in OpName]: VjpRule<K> } = {
 
   layerNorm: (y, g) => layerNormCotangents(y, g),
   layerNormStatistic: notDifferentiable,
+  rmsNorm: (y, g) => rmsNormCotangents(y, g),
+  rmsNormStatistic: notDifferentiable,
 
   argMax: notDifferentiable,
   causalMask: noInputs,
@@ -187,4 +189,17 @@ function layerNormCotangents(y: ValueOf<'layerNorm'>, g: Value): Cotangent[] {
     return b.mul(b.sub(b.sub(h, meanLast(h)), b.mul(hat, meanLast(b.mul(h, hat)))), r);
   };
   return [toInput, () => unbroadcast(b.mul(g, normalised()), weight.shape), () => unbroadcast(g, bias.shape)];
+}
+
+/** With n the width, r = 1 / sqrt(mean(x^2) + eps), x^ = x r, h = g weight: dx = r (h - x^ sum(h x^) / n), dweight = sum of rows g x^. */
+function rmsNormCotangents(y: ValueOf<'rmsNorm'>, g: Value): Cotangent[] {
+  const [x, weight] = y.inputs as [Value, Value];
+  const r = makeValue('rmsNormStatistic', y.inputs, y.attributes);
+  const hat = b.mul(x, r);
+  const toInput = () => {
+    const h = b.mul(g, weight);
+    const mean = b.mul(sumLast(b.mul(h, hat)), 1 / (weight.shape[0] as number));
+    return b.mul(b.sub(h, b.mul(hat, mean)), r);
+  };
+  return [toInput, () => unbroadcast(b.mul(g, hat), weight.shape)];
 }

@@ -198,6 +198,10 @@ function inverseDeviation(x: Tensor64, row: Index, epsilon: number): number {
   return 1 / Math.sqrt(variance + epsilon);
 }
 
+function inverseRootMeanSquare(x: Tensor64, row: Index, epsilon: number): number {
+  return 1 / Math.sqrt(sum(lastSize(x), (k) => at(x, [...row, k]) ** 2) / lastSize(x) + epsilon);
+}
+
 function argMax(x: Tensor64, row: Index): number {
   let best = 0;
   for (let k = 1; k < lastSize(x); k++) if (at(x, [...row, k]) > at(x, [...row, best])) best = k;
@@ -360,6 +364,14 @@ const rules: { readonly [K in Exclude<OpName, 'input' | 'parameter'>]: Rule<K> }
       const row = index.slice(0, -1);
       return statistic === 'mean' ? mean(x!, row) : inverseDeviation(x!, row, epsilon);
     },
+  rmsNorm:
+    ([x, weight], { epsilon }) =>
+    (index) =>
+      at(x!, index) * inverseRootMeanSquare(x!, index.slice(0, -1), epsilon) * at(weight!, index),
+  rmsNormStatistic:
+    ([x], { epsilon }) =>
+    (index) =>
+      inverseRootMeanSquare(x!, index.slice(0, -1), epsilon),
 
   argMax:
     ([x]) =>

@@ -526,6 +526,14 @@ export const opCases: { readonly [K in OpName]: Cases } = {
     return { value: b.layerNorm(...operands, epsilon), wanted: operands };
   }),
   layerNormStatistic: { ...statisticCases('mean'), ...statisticCases('inverseDeviation') },
+  rmsNorm: normCases((make, sizes, epsilon) => {
+    const operands = normOperands(make, sizes).slice(0, 2) as [Value, Value];
+    return { value: b.rmsNorm(...operands, epsilon), wanted: operands };
+  }),
+  rmsNormStatistic: normCases((make, sizes, epsilon) => {
+    const operands = normOperands(make, sizes).slice(0, 2);
+    return { value: b.makeValue('rmsNormStatistic', operands, { epsilon }), refused: operands };
+  }),
 
   argMax: {
     'with ties': using(shape(1, 3), (make, sizes) => {

@@ -1,8 +1,10 @@
 // The house rules that a compiler does not check: who may import whom, no circles, no `any`, a heading for every file, small
 // files. The order of the layers is the one that ARCHITECTURE.md draws.
 
+import { basename } from 'node:path';
 import ts from 'typescript';
 import { describe, expect, test } from 'vitest';
+import { architectures } from '../../src/models/index.js';
 import { layerOf, nodesOf, type SourceFile, sourceFiles } from './source-files.js';
 
 /** From the bottom up: each may import those before it. */
@@ -146,10 +148,11 @@ describe('every file', () => {
     expect(uses).toEqual([]);
   });
 
-  test('has a name in kebab case', () => {
-    expect(written.filter(({ path }) => !/^([a-z0-9-]+\/)*[a-z0-9-]+\.ts$/.test(path)).map(({ path }) => path)).toEqual(
-      [],
-    );
+  test('has a name in kebab case, an architecture the name of its model_type', () => {
+    const architecture = (path: string) =>
+      /^models\/\w+\.ts$/.test(path) && Object.hasOwn(architectures, basename(path, '.ts'));
+    const others = written.filter(({ path }) => !architecture(path)).map(({ path }) => path);
+    expect(others.filter((path) => !/^([a-z0-9-]+\/)*[a-z0-9-]+\.ts$/.test(path))).toEqual([]);
   });
 });
 
