@@ -23,24 +23,34 @@ export interface CommandEntry extends CommandText {
   /** Key of the option that is given without a flag. */
   readonly positional?: string;
   /** Loads the command's code, checks the options against the schema and runs it. */
-  readonly run: (options: unknown, context: CommandContext) => Promise<unknown>;
+  readonly run: (options: unknown, context: CommandContext) => Promise<Outcome>;
 }
 
-interface CommandDefinition<S extends z.ZodObject> extends CommandText {
+interface Outcome {
+  /** What `--json` prints. */
+  readonly result: unknown;
+  /** The command did its work and found something wrong: exit code 1 all the same. */
+  readonly failed: boolean;
+}
+
+interface CommandDefinition<S extends z.ZodObject, R> extends CommandText {
   readonly schema: S;
   readonly positional?: keyof z.output<S> & string;
   /** A dynamic import: help and usage errors must not load what commands need. */
-  readonly load: () => Promise<Command<z.output<S>, unknown>>;
+  readonly load: () => Promise<Command<z.output<S>, R>>;
+  /** Whether a result says that something is wrong; absent: a command that ends is right. */
+  readonly failed?: (result: R) => boolean;
 }
 
 /** Makes a row of the table; the compiler checks that the function takes what the schema gives. */
-export function defineCommand<S extends z.ZodObject>(definition: CommandDefinition<S>): CommandEntry {
-  const { load, ...entry } = definition;
+export function defineCommand<S extends z.ZodObject, R>(definition: CommandDefinition<S, R>): CommandEntry {
+  const { load, failed = () => false, ...entry } = definition;
   return {
     ...entry,
     run: async (options, context) => {
       const command = await load();
-      return command(definition.schema.parse(options), context);
+      const result = await command(definition.schema.parse(options), context);
+      return { result, failed: failed(result) };
     },
   };
 }

@@ -4,6 +4,7 @@
 import {
   askOptions,
   benchOptions,
+  checkOptions,
   demoOptions,
   editOptions,
   evalOptions,
@@ -83,6 +84,21 @@ export const commandTable: readonly CommandEntry[] = [
       },
     ],
     load: async () => (await import('../commands/eval.js')).eval,
+  }),
+  defineCommand({
+    name: 'check',
+    description: 'say which facts are fine, before any work: contradictions, lengths, what is true already',
+    schema: checkOptions,
+    positional: 'records',
+    examples: [
+      { line: 'check facts.csv', meaning: 'what can be seen without a model' },
+      {
+        line: 'check facts.csv --model runs/lm --json',
+        meaning: 'all that can be seen; exit code 1 where there are problems',
+      },
+    ],
+    load: async () => (await import('../commands/check.js')).check,
+    failed: ({ problems }) => problems > 0,
   }),
   defineCommand({
     name: 'ask',

@@ -28,9 +28,9 @@ export async function runCli(
   try {
     const invocation = parseArgv(argv, terminal, commands);
     if (invocation === undefined) return exitCodes.done;
-    const result = await runCommand(invocation, optionsOf(invocation), terminal);
+    const { result, failed } = await runCommand(invocation, optionsOf(invocation), terminal);
     if (invocation.general.json === true) terminal.stdout.write(`${JSON.stringify(result)}\n`);
-    return exitCodes.done;
+    return failed ? exitCodes.failed : exitCodes.done;
   } catch (error) {
     return reportFailure(error, asksForJson(argv), terminal);
   }
@@ -60,7 +60,7 @@ function optionsOf({ entry, given, general }: Invocation): Settings {
   return resolveOptions(entry, given, settings);
 }
 
-async function runCommand({ entry, general }: Invocation, options: Settings, terminal: Terminal): Promise<unknown> {
+async function runCommand({ entry, general }: Invocation, options: Settings, terminal: Terminal) {
   const renderer = new Renderer(terminal, { json: general.json === true, quiet: general.quiet === true });
   const controller = new AbortController();
   const unwatch = watchInterrupts(terminal.signals, {

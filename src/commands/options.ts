@@ -117,6 +117,16 @@ export const evalOptions = z.strictObject({
   ...common,
 });
 
+export const checkOptions = z.strictObject({
+  records: z.string().describe(`facts to check: ${spec}`),
+  model: path()
+    .optional()
+    .describe('Hugging Face folder of a language model: also find what is too long for it and what it knows already'),
+  batch: count().default(100).describe('prompts per pass through the language model'),
+  device: common.device,
+  threads: common.threads,
+});
+
 export const askOptions = z.strictObject({
   model: path().describe('Hugging Face folder of the language model'),
   prompt: z.string().min(1).describe('the beginning of a sentence'),
@@ -159,6 +169,7 @@ export type FitOptions = z.infer<typeof fitOptions>;
 export type TrainOptions = z.infer<typeof trainOptions>;
 export type EditOptions = z.infer<typeof editOptions>;
 export type EvalOptions = z.infer<typeof evalOptions>;
+export type CheckOptions = z.infer<typeof checkOptions>;
 export type AskOptions = z.infer<typeof askOptions>;
 export type InspectOptions = z.infer<typeof inspectOptions>;
 export type BenchOptions = z.infer<typeof benchOptions>;

@@ -9,25 +9,30 @@ const hint = "mend the file, or write KIND!:PATH ('!' after the kind) to leave s
 /** Problems shown; more are counted. */
 const mostShown = 50;
 
-export class Problems {
-  readonly #shown: string[] = [];
-  #count = 0;
+export interface Problem {
+  readonly where: string;
+  readonly problem: string;
+}
 
-  get count(): number {
-    return this.#count;
+export class Problems {
+  readonly #all: Problem[] = [];
+
+  get all(): readonly Problem[] {
+    return this.#all;
   }
 
   /** @param where the file and the place in it: `facts.jsonl:3` for a line, `facts.json: record 17` for an element of a list */
   add(where: string, problem: string): void {
-    this.#count++;
-    if (this.#shown.length < mostShown) this.#shown.push(`${where}: ${problem}`);
+    this.#all.push({ where, problem });
   }
 
   /** @throws MalmenError with one line per problem */
   throwIfAny(): void {
-    if (this.#count === 0) return;
-    const heading = this.#count === 1 ? [] : [`${this.#count} problems`];
-    const more = this.#count > mostShown ? [`... and ${this.#count - mostShown} more`] : [];
-    throw new MalmenError('bad-input', [...heading, ...this.#shown, ...more, hint].join('\n'));
+    const count = this.#all.length;
+    if (count === 0) return;
+    const heading = count === 1 ? [] : [`${count} problems`];
+    const shown = this.#all.slice(0, mostShown).map(({ where, problem }) => `${where}: ${problem}`);
+    const more = count > mostShown ? [`... and ${count - mostShown} more`] : [];
+    throw new MalmenError('bad-input', [...heading, ...shown, ...more, hint].join('\n'));
   }
 }

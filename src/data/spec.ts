@@ -7,10 +7,10 @@ import { readCounterfact } from './counterfact.js';
 import { readCsv } from './csv.js';
 import { readJsonl } from './jsonl.js';
 import { readPararel } from './pararel.js';
-import { Problems } from './problems.js';
+import { type Problem, Problems } from './problems.js';
 import type { EditRecord } from './record.js';
 import { RecordChecks } from './record-checks.js';
-import type { RecordReader } from './record-reader.js';
+import type { PlacedRecord, RecordReader } from './record-reader.js';
 import { readZsre } from './zsre.js';
 
 const readers = {
@@ -101,21 +101,47 @@ interface ReadOptions {
  * @throws MalmenError for a missing file, bad records (all of them listed) or a slice that holds none; the signal's reason
  */
 export async function readRecords(text: string, { signal }: ReadOptions = {}): Promise<readonly EditRecord[]> {
-  const { kind, path, leaveOut, slice } = parseSpec(text);
+  const spec = parseSpec(text);
   const problems = new Problems();
   const checks = new RecordChecks(problems);
-  const records: EditRecord[] = [];
+  const placed = await takeSlice(spec, { problems, signal }, (candidate) => checks.accepts(candidate));
+  if (!spec.leaveOut) problems.throwIfAny();
+  if (placed.records.length === 0) throw holdsNone(text, placed.count, problems);
+  return placed.records.map(({ record }) => record);
+}
+
+/**
+ * All records of a slice that can be read, each with its place, and what is wrong with the others. Records that cannot stand
+ * together are all here; they count in the slice, too.
+ * @throws MalmenError for a missing or damaged file, or one (or a slice) that holds nothing at all; the signal's reason
+ */
+export async function readPlacedRecords(
+  text: string,
+  { signal }: ReadOptions = {},
+): Promise<{ readonly records: readonly PlacedRecord[]; readonly problems: readonly Problem[] }> {
+  const problems = new Problems();
+  const { records, count } = await takeSlice(parseSpec(text), { problems, signal }, () => true);
+  if (records.length === 0 && problems.all.length === 0) throw holdsNone(text, count, problems);
+  return { records, problems: problems.all };
+}
+
+async function takeSlice(
+  { kind, path, slice }: Spec,
+  { problems, signal }: { readonly problems: Problems; readonly signal: AbortSignal | undefined },
+  accepts: (placed: PlacedRecord) => boolean,
+): Promise<{ records: PlacedRecord[]; count: number }> {
+  const records: PlacedRecord[] = [];
   let count = 0;
   for await (const placed of readers[kind]({ path, problems, signal })) {
     signal?.throwIfAborted();
-    if (!checks.accepts(placed)) continue;
-    if (count >= slice.start && count < slice.end) records.push(placed.record);
+    if (!accepts(placed)) continue;
+    if (count >= slice.start && count < slice.end) records.push(placed);
     count++;
   }
-  if (!leaveOut) problems.throwIfAny();
-  if (records.length === 0) {
-    const leftOut = problems.count > 0 ? ` (${problems.count} problems left out)` : '';
-    throw new MalmenError('bad-input', `'${text}': holds no record; the file has ${count}${leftOut}`);
-  }
-  return records;
+  return { records, count };
+}
+
+function holdsNone(text: string, count: number, problems: Problems): MalmenError {
+  const leftOut = problems.all.length > 0 ? ` (${problems.all.length} problems left out)` : '';
+  return new MalmenError('bad-input', `'${text}': holds no record; the file has ${count}${leftOut}`);
 }

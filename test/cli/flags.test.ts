@@ -13,7 +13,7 @@ function spied(entry: CommandEntry): { readonly commands: CommandEntry[]; readon
   const seen: unknown[] = [];
   const run = async (options: unknown) => {
     seen.push(options);
-    return {};
+    return { result: {}, failed: false };
   };
   return { commands: [{ ...entry, run }], seen };
 }

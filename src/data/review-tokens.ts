@@ -1,0 +1,112 @@
+// What can be said of records with a tokenizer and a context length: what is too long, and which answers cannot be written.
+
+import type { Finding, FindingKind } from './finding.js';
+import type { Example } from './record.js';
+import type { PlacedRecord } from './record-reader.js';
+import { inputLength, type TokenPair } from './tuple.js';
+
+/** What a review needs of a tokenizer. */
+export interface TextCoder {
+  encode(texts: readonly string[]): Promise<readonly (readonly number[])[]>;
+  decode(lists: readonly (readonly number[])[]): Promise<readonly string[]>;
+}
+
+export interface TokenReview {
+  readonly findings: readonly Finding[];
+  /** Records whose edit a model can be asked. */
+  readonly answerable: readonly { readonly placed: PlacedRecord; readonly pair: TokenPair }[];
+}
+
+/** A prompt of a record in tokens, its answer once more as the tokenizer writes it back. */
+interface Coded {
+  readonly placed: PlacedRecord;
+  readonly part: string;
+  readonly example: Example;
+  readonly pair: TokenPair;
+  readonly written: string;
+  /** The answer's first token as text. */
+  readonly first: string;
+}
+
+export async function reviewTokens(
+  placed: readonly PlacedRecord[],
+  coder: TextCoder,
+  contextTokens: number,
+): Promise<TokenReview> {
+  const coded = await code(placed, coder);
+  const findings = coded.flatMap((one) => [...wrongLength(one, contextTokens), ...unclean(one)]);
+  const isAnswerable = ({ part, pair }: Coded) => part === 'prompt' && lengthProblem(pair, contextTokens) === undefined;
+  return { findings, answerable: coded.filter(isAnswerable) };
+}
+
+/** As `tokenizeExamples` does it, one leading space before the answer. */
+async function code(placed: readonly PlacedRecord[], coder: TextCoder): Promise<Coded[]> {
+  const all = placed.flatMap((one) => {
+    const { edit, rephrasings, unrelated } = one.record;
+    const named = (part: string) => (example: Example, at: number) => ({
+      placed: one,
+      part: `${part} ${at + 1}`,
+      example,
+    });
+    return [
+      { placed: one, part: 'prompt', example: edit },
+      ...rephrasings.map(named('rephrasing')),
+      ...unrelated.map(named('unrelated prompt')),
+    ];
+  });
+  const prompts = await coder.encode(all.map(({ example }) => example.prompt.trimEnd()));
+  const answers = await coder.encode(all.map(({ example }) => ` ${example.answer.trim()}`));
+  const written = await coder.decode(answers);
+  const first = await coder.decode(answers.map((ids) => ids.slice(0, 1)));
+  return all.map((one, at) => ({
+    ...one,
+    pair: { prompt: prompts[at]!, answer: answers[at]! },
+    written: written[at]!,
+    first: first[at]!,
+  }));
+}
+
+function finding(kind: FindingKind, { placed: { where, record }, part }: Coded, text: string): Finding {
+  return { kind, where, id: record.id, text: `${part}: ${text}` };
+}
+
+function lengthProblem(pair: TokenPair, contextTokens: number): FindingKind | undefined {
+  if (pair.prompt.length === 0 || pair.answer.length === 0) return 'no answer';
+  return inputLength(pair) > contextTokens ? 'too long' : undefined;
+}
+
+function wrongLength(one: Coded, contextTokens: number): Finding[] {
+  switch (lengthProblem(one.pair, contextTokens)) {
+    case 'no answer':
+      return [finding('no answer', one, 'the tokenizer makes no token of the prompt or of the answer')];
+    case 'too long':
+      return [
+        finding(
+          'too long',
+          one,
+          `needs ${inputLength(one.pair)} tokens with its answer, the model reads ${contextTokens}; shorten it`,
+        ),
+      ];
+    default:
+      return [];
+  }
+}
+
+/** Spaces and case are what tokenizers may normalise. */
+const plain = (text: string) => text.normalize('NFKC').toLowerCase().replaceAll(/\s+/g, '');
+
+function unclean(one: Coded): Finding[] {
+  const answer = one.example.answer.trim();
+  if (plain(one.written) !== plain(answer))
+    return [
+      finding(
+        'unknown characters',
+        one,
+        `the answer '${answer}' comes back from the tokenizer as '${one.written.trim()}'; spell it otherwise`,
+      ),
+    ];
+  if (one.part !== 'prompt' || one.pair.answer.length < 2 || one.first.trim() !== '') return [];
+  return [
+    finding('blank token', one, `the answer '${answer}' begins with a token that is only a space, which counts in ES`),
+  ];
+}
