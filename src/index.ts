@@ -12,6 +12,7 @@ export { type EditResult, edit } from './commands/edit.js';
 export { type EvalResult, eval as evaluate } from './commands/eval.js';
 export type { Command, CommandContext, CommandEvent } from './commands/events.js';
 export { type FitResult, fit } from './commands/fit.js';
+export { type InitResult, init } from './commands/init.js';
 export { type InspectResult, inspect } from './commands/inspect.js';
 export * as options from './commands/options.js';
 export { type TrainResult, train } from './commands/train.js';

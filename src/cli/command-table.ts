@@ -9,6 +9,7 @@ import {
   editOptions,
   evalOptions,
   fitOptions,
+  initOptions,
   inspectOptions,
   trainOptions,
 } from '../commands/options.js';
@@ -84,6 +85,20 @@ export const commandTable: readonly CommandEntry[] = [
       },
     ],
     load: async () => (await import('../commands/eval.js')).eval,
+  }),
+  defineCommand({
+    name: 'init',
+    description: 'write an example of facts and settings, to put your own in',
+    schema: initOptions,
+    positional: 'path',
+    examples: [
+      {
+        line: 'init my-facts',
+        meaning: 'my-facts/facts.csv for a spreadsheet, my-facts/edit.yaml with the settings of an edit',
+      },
+      { line: 'init facts.jsonl', meaning: 'facts as JSON lines' },
+    ],
+    load: async () => (await import('../commands/init.js')).init,
   }),
   defineCommand({
     name: 'check',

@@ -99,15 +99,11 @@ function tell({ records, facts, fine, problems, model, findings }: CheckResult, 
   });
   const summary = [['fine', fine, '', 'nothing to be said'], ...rows];
   emit({ kind: 'table', title: `${records}: ${facts} facts`, columns: ['', 'records', '', ''], rows: summary });
-  if (findings.length > 0) {
-    const more = findings.length > shownFindings ? ` (first ${shownFindings}; --json has all)` : '';
-    emit({
-      kind: 'table',
-      title: `What was found${more}`,
-      columns: ['where', '', ''],
-      rows: findings.slice(0, shownFindings).map(({ where, kind, text }) => [where, kind, text]),
-    });
-  }
+  // Lines, not a table: a terminal would cut the advice off.
+  for (const { where, kind, text } of findings.slice(0, shownFindings))
+    emit({ kind: 'note', text: `${where}: ${kind}: ${text}` });
+  if (findings.length > shownFindings)
+    emit({ kind: 'note', text: `... and ${findings.length - shownFindings} more; --json lists all` });
   if (model === undefined)
     emit({
       kind: 'note',

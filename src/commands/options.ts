@@ -117,6 +117,10 @@ export const evalOptions = z.strictObject({
   ...common,
 });
 
+export const initOptions = z.strictObject({
+  path: path().default('.').describe('folder for facts.csv and edit.yaml, or the .csv or .jsonl file to write'),
+});
+
 export const checkOptions = z.strictObject({
   records: z.string().describe(`facts to check: ${spec}`),
   model: path()
@@ -169,6 +173,7 @@ export type FitOptions = z.infer<typeof fitOptions>;
 export type TrainOptions = z.infer<typeof trainOptions>;
 export type EditOptions = z.infer<typeof editOptions>;
 export type EvalOptions = z.infer<typeof evalOptions>;
+export type InitOptions = z.infer<typeof initOptions>;
 export type CheckOptions = z.infer<typeof checkOptions>;
 export type AskOptions = z.infer<typeof askOptions>;
 export type InspectOptions = z.infer<typeof inspectOptions>;

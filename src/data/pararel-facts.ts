@@ -63,7 +63,7 @@ export async function readFactGroups(source: RecordSource): Promise<FactGroup[]>
     objects: [...new Set(list.map(({ object }) => object))],
   }));
   const large = groups.filter(({ facts, objects }) => facts.length >= least.facts && objects.length >= least.objects);
-  if (large.length > 0 || source.problems.all.length > 0) return large;
+  if (large.length > 0 || source.problems.count > 0) return large;
   const { patterns: p, facts: f, objects: o } = least;
   const needed = `${p} patterns that end in [Y], ${f} facts and ${o} different objects`;
   throw new MalmenError('bad-input', `${source.path}: no relation has ${needed}, so there is nothing to draw from`);

@@ -17,6 +17,10 @@ export interface Problem {
 export class Problems {
   readonly #all: Problem[] = [];
 
+  get count(): number {
+    return this.#all.length;
+  }
+
   get all(): readonly Problem[] {
     return this.#all;
   }

@@ -121,7 +121,7 @@ export async function readPlacedRecords(
 ): Promise<{ readonly records: readonly PlacedRecord[]; readonly problems: readonly Problem[] }> {
   const problems = new Problems();
   const { records, count } = await takeSlice(parseSpec(text), { problems, signal }, () => true);
-  if (records.length === 0 && problems.all.length === 0) throw holdsNone(text, count, problems);
+  if (records.length === 0 && problems.count === 0) throw holdsNone(text, count, problems);
   return { records, problems: problems.all };
 }
 
@@ -142,6 +142,6 @@ async function takeSlice(
 }
 
 function holdsNone(text: string, count: number, problems: Problems): MalmenError {
-  const leftOut = problems.all.length > 0 ? ` (${problems.all.length} problems left out)` : '';
+  const leftOut = problems.count > 0 ? ` (${problems.count} problems left out)` : '';
   return new MalmenError('bad-input', `'${text}': holds no record; the file has ${count}${leftOut}`);
 }

@@ -4,6 +4,7 @@
 import type { TokenizedRecord } from '../data/tokenized-record.js';
 import type { TokenPair } from '../data/tuple.js';
 import type { EditableModel, LayerTensors } from '../engine/editable-model.js';
+import { present } from '../util/present.js';
 import { type AnswerPrediction, agreement, mean, success } from './metrics.js';
 import { type PredictOptions, predictPairs } from './predict.js';
 
@@ -87,10 +88,6 @@ function factRow(
   });
   const unchanged = mean(unrelated.map(([before, after]) => agreement(before.predicted, after.predicted)));
   return { id, before: scores(0), after: scores(1), ...present('unchanged', unchanged) };
-}
-
-function present<K extends string>(key: K, value: number | undefined): Partial<Record<K, number>> {
-  return value === undefined ? {} : ({ [key]: value } as Record<K, number>);
 }
 
 /** Means over rows. @throws RangeError without rows */
