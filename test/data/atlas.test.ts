@@ -68,16 +68,18 @@ function expectSound(relations: readonly AtlasRelation[], seed = 0): void {
   for (const { subject, object, alsoTrue } of facts)
     truths.set(subject, new Set([...(truths.get(subject) ?? []), object, ...alsoTrue]));
   const byRelation = new Map(relations.map((one) => [one.relation, one]));
+  const objects = new Map(relations.map((one) => [one.relation, new Set(one.facts.map(({ object }) => object))]));
+  const byId = new Map(facts.map((fact) => [idOf(fact), fact]));
   const reservedPrompts = new Set(relations.flatMap((one) => said(reservedFacts(one), one.trained)));
   expect(trained.filter((record) => !isSound(record))).toEqual([]);
 
-  function isSound({ edit, rephrasings, unrelated, relation = '', subject = '' }: EditRecord): boolean {
+  function isSound({ id, edit, rephrasings, unrelated, relation = '', subject = '' }: EditRecord): boolean {
     const group = byRelation.get(relation)!;
-    const fact = group.facts.find((one) => one.subject === subject)!;
+    const fact = byId.get(id)!;
     const own = promptsOf([edit, ...rephrasings]).sort();
     return (
       !truths.get(subject)!.has(edit.answer) &&
-      group.facts.some(({ object }) => object === edit.answer) &&
+      objects.get(relation)!.has(edit.answer) &&
       rephrasings.every(({ answer }) => answer === edit.answer) &&
       String(own) === String(group.trained.map((phrasing) => promptOf(phrasing, fact)).sort()) &&
       unrelated.length > 0 &&
@@ -89,10 +91,11 @@ function expectSound(relations: readonly AtlasRelation[], seed = 0): void {
   const withoutRephrasings = (records: EditRecord[]) => records.map((record) => ({ ...record, rephrasings: [] }));
   expect(withoutRephrasings(heldOut)).toEqual(withoutRephrasings(trained));
   const taughtPrompts = new Set(promptsOf(trained.flatMap(truthExamples)));
-  const leaked = heldOut.filter(({ edit, rephrasings, relation, subject }) => {
-    const { heldOut: words, facts: list } = byRelation.get(relation!)!;
-    const fact = list.find((one) => one.subject === subject)!;
-    const expected = words.map((phrasing) => ({ prompt: promptOf(phrasing, fact), answer: edit.answer }));
+  const leaked = heldOut.filter(({ id, edit, rephrasings, relation }) => {
+    const fact = byId.get(id)!;
+    const expected = byRelation
+      .get(relation!)!
+      .heldOut.map((phrasing) => ({ prompt: promptOf(phrasing, fact), answer: edit.answer }));
     return (
       JSON.stringify(rephrasings) !== JSON.stringify(expected) ||
       rephrasings.some(({ prompt }) => taughtPrompts.has(prompt))
