@@ -19,7 +19,7 @@ export interface AskResult {
 export async function ask(options: AskOptions, context: CommandContext): Promise<AskResult> {
   return withSubject(options, context, async (subject) => {
     const { tokenizer, model } = subject;
-    const [ids] = await tokenizer.encode([options.prompt.trimEnd()]);
+    const [ids] = await tokenizer.encodePrompts([options.prompt.trimEnd()]);
     const room = model.definition.contextTokens;
     if (ids!.length === 0 || ids!.length > room) {
       throw new MalmenError('bad-input', `the prompt has ${ids!.length} tokens; this model reads 1 to ${room}`);

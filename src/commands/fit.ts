@@ -199,7 +199,7 @@ async function readWeights(path: string, definition: ModelDefinition): Promise<M
 /** Prompts and answers, each answer followed by the end of text, so that generation knows where to stop. */
 async function tokenizeTruths({ tokenizer, definition }: Source, examples: readonly Example[]): Promise<TokenPair[]> {
   const named = examples.map((example) => ({ ...example, recordId: `'${example.prompt}'` }));
-  const pairs = await tokenizeExamples(tokenizer.encode, named);
+  const pairs = await tokenizeExamples(tokenizer, named);
   const end = tokenizer.endOfText === undefined ? [] : [tokenizer.endOfText];
   return pairs.map(({ prompt, answer }, at) => {
     const pair = { prompt, answer: [...answer, ...end] };

@@ -48,5 +48,5 @@ export async function withSubject<R>(
 }
 
 export function tokenizeFor({ model, tokenizer }: Subject, records: readonly EditRecord[]): Promise<TokenizedRecord[]> {
-  return tokenizeRecords(tokenizer.encode, records, model.definition.contextTokens);
+  return tokenizeRecords(tokenizer, records, model.definition.contextTokens);
 }

@@ -1,7 +1,7 @@
-// An edit record in token ids, its identity kept. The encoder is passed in.
+// An edit record in token ids, its identity kept. The encoders are passed in.
 
 import type { EditRecord } from './record.js';
-import { assertFitsContext, type Encode, type TokenPair, tokenizeExamples } from './tuple.js';
+import { assertFitsContext, type TextEncoders, type TokenPair, tokenizeExamples } from './tuple.js';
 
 export interface TokenizedRecord {
   readonly record: EditRecord;
@@ -14,16 +14,16 @@ export interface TokenizedRecord {
 
 /** Tokenizes all examples of all records at once; every input must fit the model's context. */
 export async function tokenizeRecords(
-  encode: Encode,
+  encoders: TextEncoders,
   records: readonly EditRecord[],
   contextTokens: number,
 ): Promise<TokenizedRecord[]> {
   const examples = records.flatMap(({ id, edit, rephrasings, unrelated }) =>
     [edit, ...rephrasings, ...unrelated].map((example) => ({ ...example, recordId: id })),
   );
-  const pairs = await tokenizeExamples(encode, examples);
+  const pairs = await tokenizeExamples(encoders, examples);
   for (const [at, pair] of pairs.entries()) assertFitsContext(pair, contextTokens, examples[at]!.recordId);
-  const truths = await encode(records.map(({ was }) => (was === undefined ? '' : ` ${was.trim()}`)));
+  const truths = await encoders.encodeAnswers(records.map(({ was }) => was ?? ''));
   const remaining = pairs.values();
   const take = (count: number) => Array.from({ length: count }, () => remaining.next().value as TokenPair);
   return records.map((record, at) => ({

@@ -9,8 +9,14 @@ export interface TokenPair {
   readonly answer: readonly number[];
 }
 
-/** Token ids of many texts, without special tokens. */
-export type Encode = (texts: readonly string[]) => Promise<readonly (readonly number[])[]>;
+/** Token ids of many texts. */
+type Encode = (texts: readonly string[]) => Promise<readonly (readonly number[])[]>;
+
+/** How a tokenizer makes what is to be continued, and what continues it after one space. */
+export interface TextEncoders {
+  readonly encodePrompts: Encode;
+  readonly encodeAnswers: Encode;
+}
 
 /** An example and the record that it belongs to, for errors. */
 export interface NamedExample extends Example {
@@ -18,12 +24,16 @@ export interface NamedExample extends Example {
 }
 
 /**
- * Decoder-only: the prompt as it is, the answer with exactly one leading space (as the published zsRE data set does it).
+ * Decoder-only: the prompt as it is, behind the tokenizer's own start token; the answer with exactly one leading space (as the
+ * published zsRE data set does it).
  * @throws MalmenError that names the record when nothing is left to ask or to answer
  */
-export async function tokenizeExamples(encode: Encode, examples: readonly NamedExample[]): Promise<TokenPair[]> {
-  const prompts = await encode(examples.map(({ prompt }) => prompt.trimEnd()));
-  const answers = await encode(examples.map(({ answer }) => ` ${answer.trim()}`));
+export async function tokenizeExamples(
+  { encodePrompts, encodeAnswers }: TextEncoders,
+  examples: readonly NamedExample[],
+): Promise<TokenPair[]> {
+  const prompts = await encodePrompts(examples.map(({ prompt }) => prompt.trimEnd()));
+  const answers = await encodeAnswers(examples.map(({ answer }) => answer));
   return examples.map(({ prompt, answer, recordId }, at) => {
     const pair = { prompt: prompts[at]!, answer: answers[at]! };
     if (prompt.trim() === '' || pair.prompt.length === 0) throw emptyPart(recordId, 'prompt');

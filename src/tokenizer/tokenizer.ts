@@ -13,6 +13,10 @@ export interface Tokenizer {
   readonly endOfText?: number;
   /** Ids of each text, however long; no special tokens are added, but those that a text spells out are recognised. */
   encode(texts: readonly string[]): Promise<readonly (readonly number[])[]>;
+  /** Ids of texts that are to be continued: with the tokens that this tokenizer starts an input with (`<s>`), where it does. */
+  encodePrompts(texts: readonly string[]): Promise<readonly (readonly number[])[]>;
+  /** Ids of texts that continue a prompt, joined to it by exactly one space whether or not the tokenizer adds its own. */
+  encodeAnswers(texts: readonly string[]): Promise<readonly (readonly number[])[]>;
   /** Text of each list of ids; special tokens are left out. */
   decode(lists: readonly (readonly number[])[]): Promise<readonly string[]>;
 }
@@ -53,9 +57,19 @@ export function parseTokenizer(json: string, source: string, ends: readonly Toke
   return {
     vocabularySize: highest + 1,
     ...(endOfText === undefined ? {} : { endOfText }),
-    async encode(texts) {
-      const encodings = await native.encodeBatch([...texts], { addSpecialTokens: false });
-      return encodings.map((encoding) => encoding.getIds());
+    encode: (texts) => encodeAll(native, texts, false),
+    async encodePrompts(texts) {
+      const start = await startTokens(native);
+      const lists = await encodeAll(native, texts, false);
+      return lists.map((ids) => (start.length > 0 && ids[0] === start[0] ? ids : [...start, ...ids]));
+    },
+    async encodeAnswers(texts) {
+      const join = (await addsSpace(native)) ? '' : ' ';
+      return encodeAll(
+        native,
+        texts.map((text) => join + text.trim()),
+        false,
+      );
     },
     decode: (lists) =>
       native.decodeBatch(
@@ -63,6 +77,30 @@ export function parseTokenizer(json: string, source: string, ends: readonly Toke
         true,
       ),
   };
+}
+
+async function encodeAll(native: Native, texts: readonly string[], addSpecialTokens: boolean): Promise<number[][]> {
+  const encodings = await native.encodeBatch([...texts], { addSpecialTokens });
+  return encodings.map((encoding) => encoding.getIds());
+}
+
+/** Stands for any text, where only what a tokenizer puts around it matters. */
+const anyText = 'a';
+
+/** What the tokenizer puts in front of a text. What it puts behind ends a text, and a prompt is not ended. */
+async function startTokens(native: Native): Promise<number[]> {
+  const [[plain], [framed]] = [await encodeAll(native, [anyText], false), await encodeAll(native, [anyText], true)];
+  const isPlain = (_: number, at: number) => plain!.every((id, next) => framed![at + next] === id);
+  return framed!.slice(0, Math.max(0, framed!.findIndex(isPlain)));
+}
+
+/** Marks of a space at the start of a token: SentencePiece's and that of byte-level vocabularies. */
+const spaceMarks = /^[\u2581\u0120]/u;
+
+/** Whether the tokenizer itself puts a space in front of every text, as SentencePiece does. */
+async function addsSpace(native: Native): Promise<boolean> {
+  const [ids] = await encodeAll(native, [anyText], false);
+  return spaceMarks.test(native.idToToken(ids![0]!) ?? '');
 }
 
 function parseNative(json: string, source: string): Native {

@@ -50,8 +50,7 @@ test.skipIf(isAbsent(`${gpt2}/tokenizer.json`)).each(publishedKinds)(
   'zsRE as published, from texts: %s',
   async (kind) => {
     const dataSet = readJsonFile<PublishedDataSet>(goldenPath('dataset/zsre_gpt2.json'));
-    const { encode } = await openTokenizer(gpt2);
-    const pairs = await tokenizeExamples(encode, publishedExamples(dataSet, kind));
+    const pairs = await tokenizeExamples(await openTokenizer(gpt2), publishedExamples(dataSet, kind));
     const batches = splitIntoBatches(pairs, { batchSize: dataSet.batch_size, sortByLength: true });
     expect(batches.map(({ batch }) => batch)).toEqual(dataSet.batches[kind].map(fromPublished));
   },

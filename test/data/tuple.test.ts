@@ -1,13 +1,17 @@
 // Token ids of examples against the published data set's, and the errors that name the record.
 
 import { describe, expect, test } from 'vitest';
-import { assertFitsContext, type Encode, inputLength, tokenizeExamples } from '../../src/data/tuple.js';
+import { assertFitsContext, inputLength, type TextEncoders, tokenizeExamples } from '../../src/data/tuple.js';
 import { openTokenizer } from '../../src/tokenizer/tokenizer.js';
 import { type PublishedDataSet, publishedExamples, publishedKinds } from './published-zsre.js';
 import { goldenPath, isAbsent, readJsonFile, sharedPath } from './stored-data.js';
 
-/** One id per character: what was encoded can be read off the ids. */
-const spell: Encode = async (texts) => texts.map((text) => Array.from(text, (char) => char.codePointAt(0)!));
+/** One id per character: what was encoded can be read off the ids. Prompts start with `^`. */
+const letters = (texts: readonly string[]) => texts.map((text) => Array.from(text, (char) => char.codePointAt(0)!));
+const spell: TextEncoders = {
+  encodePrompts: async (texts) => letters(texts.map((text) => `^${text}`)),
+  encodeAnswers: async (texts) => letters(texts.map((text) => ` ${text.trim()}`)),
+};
 const unspell = (ids: readonly number[]) => String.fromCodePoint(...ids);
 
 const gpt2 = sharedPath('data/tokenizers/gpt2');
@@ -16,8 +20,7 @@ describe.skipIf(isAbsent(`${gpt2}/tokenizer.json`))('the published zsRE tuples',
   const dataSet = readJsonFile<PublishedDataSet>(goldenPath('dataset/zsre_gpt2.json'));
 
   test.each(publishedKinds)('%s: input is prompt + answer[:-1], labels are the answer', async (kind) => {
-    const { encode } = await openTokenizer(gpt2);
-    const pairs = await tokenizeExamples(encode, publishedExamples(dataSet, kind));
+    const pairs = await tokenizeExamples(await openTokenizer(gpt2), publishedExamples(dataSet, kind));
     expect(pairs).toHaveLength(5);
     for (const [at, { prompt, answer }] of pairs.entries()) {
       const { input_ids, labels } = dataSet.items[at]![kind];
@@ -34,14 +37,14 @@ describe('tokenizeExamples', () => {
     ['Who?\n', '  A \n'],
   ])('%j and %j: no space after the prompt, one before the answer', async (prompt, answer) => {
     const [pair] = await tokenizeExamples(spell, [{ prompt, answer, recordId: '1' }]);
-    expect(unspell(pair!.prompt)).toBe('Who?');
+    expect(unspell(pair!.prompt)).toBe('^Who?');
     expect(unspell(pair!.answer)).toBe(' A');
   });
 
   test('many examples keep their order', async () => {
     const examples = ['x', 'y', 'z'].map((prompt) => ({ prompt, answer: prompt.toUpperCase(), recordId: prompt }));
     const pairs = await tokenizeExamples(spell, examples);
-    expect(pairs.map(({ prompt, answer }) => unspell([...prompt, ...answer]))).toEqual(['x X', 'y Y', 'z Z']);
+    expect(pairs.map(({ prompt, answer }) => unspell([...prompt, ...answer]))).toEqual(['^x X', '^y Y', '^z Z']);
   });
 
   test.each([
@@ -62,8 +65,11 @@ describe('tokenizeExamples', () => {
   });
 
   test('a tokenizer that makes nothing of a text is an error too', async () => {
-    const mute: Encode = async (texts) => texts.map(() => []);
-    await expect(tokenizeExamples(mute, [{ prompt: 'Who?', answer: 'A', recordId: '9' }])).rejects.toThrow(/record 9/);
+    const mute = async (texts: readonly string[]) => texts.map(() => []);
+    const encoders = { encodePrompts: mute, encodeAnswers: mute };
+    await expect(tokenizeExamples(encoders, [{ prompt: 'Who?', answer: 'A', recordId: '9' }])).rejects.toThrow(
+      /record 9/,
+    );
   });
 });
 
