@@ -3,11 +3,10 @@
 import type { Finding, FindingKind } from './finding.js';
 import type { Example } from './record.js';
 import type { PlacedRecord } from './record-reader.js';
-import { inputLength, type TokenPair } from './tuple.js';
+import { inputLength, type TextEncoders, type TokenPair } from './tuple.js';
 
 /** What a review needs of a tokenizer. */
-export interface TextCoder {
-  encode(texts: readonly string[]): Promise<readonly (readonly number[])[]>;
+export interface TextCoder extends TextEncoders {
   decode(lists: readonly (readonly number[])[]): Promise<readonly string[]>;
 }
 
@@ -39,7 +38,7 @@ export async function reviewTokens(
   return { findings, answerable: coded.filter(isAnswerable) };
 }
 
-/** As `tokenizeExamples` does it, one leading space before the answer. */
+/** As `tokenizeExamples` does it. */
 async function code(placed: readonly PlacedRecord[], coder: TextCoder): Promise<Coded[]> {
   const all = placed.flatMap((one) => {
     const { edit, rephrasings, unrelated } = one.record;
@@ -54,8 +53,8 @@ async function code(placed: readonly PlacedRecord[], coder: TextCoder): Promise<
       ...unrelated.map(named('unrelated prompt')),
     ];
   });
-  const prompts = await coder.encode(all.map(({ example }) => example.prompt.trimEnd()));
-  const answers = await coder.encode(all.map(({ example }) => ` ${example.answer.trim()}`));
+  const prompts = await coder.encodePrompts(all.map(({ example }) => example.prompt.trimEnd()));
+  const answers = await coder.encodeAnswers(all.map(({ example }) => example.answer));
   const written = await coder.decode(answers);
   const first = await coder.decode(answers.map((ids) => ids.slice(0, 1)));
   return all.map((one, at) => ({
