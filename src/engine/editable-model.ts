@@ -68,6 +68,16 @@ export interface Predictions {
   readonly nll: Float32Array;
 }
 
+/** Keys and values of attention of all tokens that were read, by name; resident. */
+export type Memory = ReadonlyMap<string, Resident>;
+
+interface StepOutputs {
+  /** [answers], the most likely token */
+  readonly predicted: TensorOf<'i64'>;
+  /** [answers, vocabulary] */
+  readonly logits: TensorOf<'f32'>;
+}
+
 export class EditableModel {
   readonly model: OpenModel;
   readonly layers: readonly EditableLayer[];
@@ -124,9 +134,15 @@ export class EditableModel {
     return this.#freeze(batch, 'predict', () => this.#programs.predict());
   }
 
-  async #freeze(batch: ModelBatch, name: string, cut: () => Partition): Promise<FrozenBatch> {
+  async #freeze(
+    batch: ModelBatch,
+    name: string,
+    cut: () => Partition,
+    extra: Readonly<Record<string, Feed>> = {},
+  ): Promise<FrozenBatch> {
     const { frozen } = await this.#computation(name, cut);
-    const result = await this.runtime.run(frozen, pick(frozen, batch.tensors), { keep: 'all' });
+    const feeds = pick(frozen, { ...batch.tensors, ...extra });
+    const result = await this.runtime.run(frozen, feeds, { keep: 'all', dims: batchDims(batch) });
     const crossing = Object.fromEntries(
       [...frozen.program.outputs.keys()].map((output) => [output, result.kept(output)]),
     );
@@ -186,6 +202,38 @@ export class EditableModel {
   async logits(frozen: FrozenBatch, weights: LayerTensors): Promise<Resident> {
     const result = await this.#live('logits', () => this.#programs.logits(), frozen, weights, {}, ['logits']);
     return result.kept('logits');
+  }
+
+  /** Whether {@link step} can be used: the model remembers what it has read. */
+  get canStep(): boolean {
+    return this.#programs.canStep;
+  }
+
+  /**
+   * What comes next at the answer rows: of a whole batch, or of one that holds the new tokens only, with the memory of those before
+   * them (its `attentionMask` is then [batch, all tokens]). The given memory is released; the new one is the caller's.
+   */
+  async step<K extends keyof StepOutputs>(
+    batch: ModelBatch,
+    weights: LayerTensors,
+    output: K,
+    memory?: Memory,
+  ): Promise<{ readonly said: StepOutputs[K]; readonly memory: Memory }> {
+    const mode = memory ? 'extend' : 'keep';
+    const name = `step ${mode} ${output}`;
+    const cut = () => this.#programs.step(mode, output);
+    const earlier = Object.fromEntries(memory ?? []);
+    const { live } = await this.#computation(name, cut);
+    const names = [...live.program.outputs.keys()].filter((kept) => kept !== output);
+    const frozen = await this.#freeze(batch, name, cut, earlier);
+    try {
+      const result = await this.#live(name, cut, frozen, weights, earlier, names);
+      const said = result.host<StepOutputs[K]>(output);
+      return { said, memory: new Map(names.map((kept) => [kept, result.kept(kept)])) };
+    } finally {
+      this.releaseFrozen(frozen);
+      this.runtime.release(...Object.values(earlier));
+    }
   }
 
   async predict(frozen: FrozenBatch, weights: LayerTensors): Promise<Predictions> {
@@ -258,5 +306,8 @@ function pick({ program }: Compiled, feeds: Readonly<Record<string, Feed>>): Rec
 function batchDims({ tensors }: ModelBatch): Record<string, number> {
   const [batch, tokens] = tensors.tokenIds!.shape as [number, number];
   const taps = tensors.tapRows?.shape[0];
-  return { batch, tokens, answers: tensors.answerRows!.shape[0]!, ...(taps === undefined ? {} : { taps }) };
+  // With a memory the mask also covers the tokens before these.
+  const context = tensors.attentionMask?.shape[1] ?? tokens;
+  const answers = tensors.answerRows!.shape[0]!;
+  return { batch, tokens, context, past: context - tokens, answers, ...(taps === undefined ? {} : { taps }) };
 }

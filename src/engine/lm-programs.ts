@@ -6,7 +6,7 @@ import { gradients } from '../graph/grad.js';
 import type { Value } from '../graph/ops.js';
 import { type Partition, partition } from '../graph/partition.js';
 import { makeProgram, type Program } from '../graph/program.js';
-import type { EditableLayer, Forward, ModelDefinition } from '../models/model.js';
+import type { EditableLayer, Forward, MemoryMode, ModelDefinition } from '../models/model.js';
 import { groupByShape } from './layer-group.js';
 
 /** Which tokens' keys and value gradients are captured. */
@@ -49,7 +49,7 @@ export class LanguageModelPrograms {
 
   #cut(outputs: Readonly<Record<string, Value>>): Partition {
     return partition(outputs, ({ op, attributes: { name } }) =>
-      op === 'parameter' ? this.#edited.has(name) : !this.#modelInputs.has(name),
+      op === 'parameter' ? this.#edited.has(name) : !(this.#modelInputs.has(name) || name.startsWith('memory.')),
     );
   }
 
@@ -110,6 +110,21 @@ export class LanguageModelPrograms {
   /** Output `logits` [answers, vocabulary]. */
   logits(): Partition {
     return this.#cut({ logits: this.#forward().logits });
+  }
+
+  /** Whether the model remembers: see {@link step}. */
+  get canStep(): boolean {
+    return this.#definition.forward({ answersOnlyInLastBlock: true, memory: 'keep' }).memory !== undefined;
+  }
+
+  /**
+   * One step of writing, at the start (`keep`) or after tokens whose memory is fed (`extend`): `predicted` i64 [answers] or
+   * `logits` [answers, vocabulary], and the memory of all tokens under its names.
+   */
+  step(memory: MemoryMode, output: 'predicted' | 'logits'): Partition {
+    const { logits, memory: outputs = new Map() } = this.#definition.forward({ answersOnlyInLastBlock: true, memory });
+    const said = output === 'logits' ? { logits } : { predicted: b.argMax(logits) };
+    return this.#cut({ ...said, ...Object.fromEntries(outputs) });
   }
 
   /** Outputs `predicted` i64 [answers], the most likely token, and `nll` [answers], -log p of the label. */

@@ -1,5 +1,5 @@
-// Free generation, greedy or sampled, of many prompts at once. Each step runs the whole sequence again: exact, and for the
-// short answers of facts fast enough.
+// Free generation, greedy or sampled, of many prompts at once. Models with a memory read each token once; others read the whole
+// sequence again at each step, with the same result.
 
 import { decoderBatch } from '../data/batch.js';
 import type { EditableModel, LayerTensors } from '../engine/editable-model.js';
@@ -7,6 +7,7 @@ import type { TensorOf } from '../tensor.js';
 import { hasNaturalStop } from '../tokenizer/stop.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 import type { Random } from '../util/random.js';
+import { GrowingBatch } from './growing-batch.js';
 
 export interface GenerateOptions {
   /** New tokens at most. */
@@ -65,21 +66,60 @@ async function generateBatch(
 ): Promise<void> {
   const room = model.model.definition.contextTokens;
   let open = indices.filter((index) => prompts[index]!.length <= room);
-  for (let step = 0; step < options.maxTokens && open.length > 0; step++) {
-    options.signal?.throwIfAborted();
-    const next = await nextTokens(
-      model,
-      weights,
-      open.map((index) => [...prompts[index]!, ...generated[index]!]),
-      options.sampling,
-    );
-    const going = open
-      .map((index, at) => ({ index, token: next[at]! }))
-      .filter(({ token }) => token !== tokenizer.endOfText);
-    for (const { index, token } of going) generated[index]!.push(token);
-    open = going.map(({ index }) => index).filter((index) => prompts[index]!.length + generated[index]!.length <= room);
-    if (options.stopAtSentence) open = await withoutStopped(tokenizer, generated, open);
+  const source = nextTokenSource(model, weights, prompts, generated, open, options.sampling);
+  try {
+    for (let step = 0; step < options.maxTokens && open.length > 0; step++) {
+      options.signal?.throwIfAborted();
+      const next = await source.next(open);
+      const going = open
+        .map((index, at) => ({ index, token: next[at]! }))
+        .filter(({ token }) => token !== tokenizer.endOfText);
+      for (const { index, token } of going) generated[index]!.push(token);
+      open = going
+        .map(({ index }) => index)
+        .filter((index) => prompts[index]!.length + generated[index]!.length <= room);
+      if (options.stopAtSentence) open = await withoutStopped(tokenizer, generated, open);
+    }
+  } finally {
+    source.close();
   }
+}
+
+interface NextTokenSource {
+  /** One token for each sequence that is still open. */
+  next(open: readonly number[]): Promise<number[]>;
+  close(): void;
+}
+
+/** @param all the sequences that are written, by their indices in `prompts` and `generated` */
+function nextTokenSource(
+  model: EditableModel,
+  weights: LayerTensors,
+  prompts: readonly (readonly number[])[],
+  generated: readonly (readonly number[])[],
+  all: readonly number[],
+  sampling: Sampling | undefined,
+): NextTokenSource {
+  if (!model.canStep || all.length === 0) {
+    const whole = (index: number) => [...prompts[index]!, ...generated[index]!];
+    return { next: (open) => nextTokens(model, weights, open.map(whole), sampling), close: () => {} };
+  }
+  const sequences = new GrowingBatch(
+    model,
+    weights,
+    all.map((index) => prompts[index]!),
+  );
+  return {
+    async next(open) {
+      if (generated[open[0]!]!.length > 0) sequences.append(all.map((index) => generated[index]!.at(-1) ?? 0));
+      const rows = open.map((index) => all.indexOf(index));
+      const tokens = sampling ? undefined : await sequences.predict();
+      if (tokens) return rows.map((row) => tokens[row]!);
+      const logits = await sequences.logits();
+      return rows.map((row) => sample(rowOf(logits, row), sampling!));
+    },
+    close: () => sequences.close(),
+  };
 }
 
 async function withoutStopped(
@@ -102,13 +142,17 @@ async function nextTokens(
   try {
     if (!sampling) return Array.from((await model.predict(frozen, weights)).predicted, Number);
     const logits = await model.logits(frozen, weights);
-    const { data, shape } = await model.runtime.download<TensorOf<'f32'>>(logits);
+    const host = await model.runtime.download<TensorOf<'f32'>>(logits);
     model.runtime.release(logits);
-    const width = shape[1]!;
-    return sequences.map((_, row) => sample(data.subarray(row * width, (row + 1) * width), sampling));
+    return sequences.map((_, row) => sample(rowOf(host, row), sampling));
   } finally {
     model.releaseFrozen(frozen);
   }
+}
+
+function rowOf({ data, shape }: TensorOf<'f32'>, row: number): Float32Array {
+  const width = shape[1]!;
+  return data.subarray(row * width, (row + 1) * width);
 }
 
 /** Draws a token from softmax(logits / temperature), of the `topK` largest. */

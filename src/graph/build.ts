@@ -102,7 +102,8 @@ export function split(x: Value, axis: number, parts: number): Value[] {
   return Array.from({ length: parts }, (_, index) => makeValue('split', [x], { axis, parts, index }));
 }
 
-export const concat = (values: readonly Value[], axis: number): Value => makeValue('concat', values, { axis });
+export const concat = (values: readonly Value[], axis: number, total?: string): Value =>
+  makeValue('concat', values, { axis, ...(total === undefined ? {} : { total }) });
 export const slice = (x: Value, axis: number, start: number, end: number): Value =>
   makeValue('slice', [x], { axis, start, end });
 export const gatherRows = (table: Value, indices: Value): Value => makeValue('gatherRows', [table, indices], {});

@@ -58,7 +58,8 @@ export interface OpAttributes {
   readonly split: { readonly axis: number; readonly parts: number; readonly index: number };
   /** The reverse of `split`: the operand as part `index`, zeros elsewhere. */
   readonly placePart: { readonly axis: number; readonly parts: number; readonly index: number };
-  readonly concat: { readonly axis: number };
+  /** `total` names the result's size along `axis` where the operands' named sizes differ: the run then gives its value. */
+  readonly concat: { readonly axis: number; readonly total?: string };
   /** Elements [start, end) along `axis`. */
   readonly slice: { readonly axis: number; readonly start: number; readonly end: number };
   /** The reverse of `slice`: zeros before and after along `axis`. */

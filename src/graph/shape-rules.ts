@@ -195,7 +195,7 @@ const shapeRules: { readonly [K in OpName]: ShapeRule<K> } = {
     if (typeof size !== 'number') fail('placePart', 'the axis must have a size that is a number', inputs);
     return f32(replaceAt(inputs[0]!.shape, axis, multiplyDims(size, parts)));
   },
-  concat(inputs, { axis }) {
+  concat(inputs, { axis, total }) {
     sizeAt('concat', inputs, axis);
     const others = (x: Value) => replaceAt(x.shape, axis, 0);
     if (!inputs.every((x) => sameShape(others(x), others(inputs[0]!))))
@@ -204,8 +204,10 @@ const shapeRules: { readonly [K in OpName]: ShapeRule<K> } = {
     const [first] = sizes;
     if (sizes.every((size) => size === first))
       return f32(replaceAt(inputs[0]!.shape, axis, multiplyDims(sizes.length, first!)));
-    if (!sizes.every((size) => typeof size === 'number'))
-      fail('concat', 'the axis must have equal sizes or numbers', inputs);
+    if (!sizes.every((size) => typeof size === 'number')) {
+      if (total !== undefined) return f32(replaceAt(inputs[0]!.shape, axis, total));
+      fail('concat', 'the axis must have equal sizes or numbers, or a name for their sum', inputs);
+    }
     return f32(
       replaceAt(
         inputs[0]!.shape,

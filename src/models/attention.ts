@@ -1,8 +1,9 @@
 // Scaled dot-product attention over rows of a batch, and the additive masks that go with it.
 
-import { add, causalMask, input, matMul, mul, reshape, softmax, sub, transpose } from '../graph/build.js';
+import { add, causalMask, concat, input, matMul, mul, reshape, softmax, sub, transpose } from '../graph/build.js';
 import { type Dim, multiplyDims } from '../graph/dim.js';
 import { maskedScore, type Value } from '../graph/ops.js';
+import type { MemoryMode } from './model.js';
 
 /** [batch*tokens, heads*headSize] -> [batch, heads, tokens, headSize] */
 function splitHeads(rows: Value, heads: number): Value {
@@ -22,8 +23,10 @@ export interface AttentionOptions {
   readonly keyValueHeads?: number;
   /** Multiplies the scores before the softmax. */
   readonly scale: number;
-  /** Added to the scores: [batch, 1, tokens, tokens]. */
+  /** Added to the scores: [batch, 1, tokens, tokens], or [batch, 1, tokens, context] with a memory that is extended. */
   readonly mask: Value;
+  /** Where keys and values are kept for later tokens. */
+  readonly memory?: AttentionMemory;
   /** Applied to queries and to keys by head: [batch, heads, tokens, headSize] -> the same. */
   readonly place?: (x: Value) => Value;
 }
@@ -33,12 +36,13 @@ export interface AttentionOptions {
  * [batch*tokens, keyValueHeads*headSize].
  */
 export function attend(q: Value, k: Value, v: Value, options: AttentionOptions): Value {
-  const { heads, keyValueHeads = heads, scale, mask, place = (x) => x } = options;
-  const keys = place(splitHeads(k, keyValueHeads)); // [batch, keyValueHeads, tokens, headSize]
+  const { heads, keyValueHeads = heads, scale, mask, memory, place = (x) => x } = options;
+  const own = { keys: place(splitHeads(k, keyValueHeads)), values: splitHeads(v, keyValueHeads) };
+  const { keys, values } = memory?.extend(own) ?? own; // [batch, keyValueHeads, context, headSize]
   const queries = stackGroups(place(splitHeads(q, heads)), keyValueHeads);
-  const scores = unstackGroups(matMul(queries, keys, { transposeB: true }), heads); // [batch, heads, tokens, tokens]
+  const scores = unstackGroups(matMul(queries, keys, { transposeB: true }), heads); // [batch, heads, tokens, context]
   const weights = stackGroups(softmax(add(mul(scores, scale), mask)), keyValueHeads);
-  return mergeHeads(unstackGroups(matMul(weights, splitHeads(v, keyValueHeads)), heads));
+  return mergeHeads(unstackGroups(matMul(weights, values), heads));
 }
 
 /**
@@ -57,12 +61,49 @@ function unstackGroups(x: Value, heads: number): Value {
 }
 
 /** 0 where a token may be seen, `maskedScore` where it is padding: [batch, 1, 1, tokens]. */
-function paddingMask(): Value {
-  const mask = reshape(input('attentionMask', ['batch', 'tokens']), ['batch', 1, 1, 'tokens']);
+function paddingMask(tokens = 'tokens'): Value {
+  const mask = reshape(input('attentionMask', ['batch', tokens]), ['batch', 1, 1, tokens]);
   return mul(sub(1, mask), maskedScore);
 }
 
-/** Padding and future tokens switched off: [batch, 1, tokens, tokens]. */
-export function causalPaddingMask(): Value {
-  return add(paddingMask(), causalMask('tokens'));
+interface KeysAndValues {
+  /** Turned to their positions already. */
+  readonly keys: Value;
+  readonly values: Value;
+}
+
+/** The keys and values of all tokens so far, block after block: outputs of one step of writing and inputs of the next. */
+export class AttentionMemory {
+  readonly #mode: MemoryMode;
+  /** Per block `memory.N.keys` and `memory.N.values`, [batch, keyValueHeads, tokens or context, headSize]. */
+  readonly outputs = new Map<string, Value>();
+  #block = 0;
+
+  constructor(mode: MemoryMode) {
+    this.#mode = mode;
+  }
+
+  /** Called once for each block, in order. */
+  extend({ keys, values }: KeysAndValues): KeysAndValues {
+    const block = this.#block++;
+    return { keys: this.#join(`memory.${block}.keys`, keys), values: this.#join(`memory.${block}.values`, values) };
+  }
+
+  #join(name: string, own: Value): Value {
+    const [batch, heads, , size] = own.shape as [Dim, Dim, Dim, Dim];
+    const earlier = () => input(name, [batch, heads, 'past', size]);
+    const all = this.#mode === 'extend' ? concat([earlier(), own], 2, 'context') : own;
+    this.outputs.set(name, all);
+    return all;
+  }
+}
+
+/** What the attention of a causal model sees: options of {@link attend} that are the same for all blocks of a graph. */
+export type Sight = Pick<AttentionOptions, 'mask' | 'memory'>;
+
+/** Padding and future tokens switched off; with a memory that is extended, `attentionMask` is [batch, context]. */
+export function causalSight(mode?: MemoryMode): Sight {
+  const context = mode === 'extend' ? 'context' : 'tokens';
+  const mask = add(paddingMask(context), causalMask('tokens', context));
+  return { mask, ...(mode ? { memory: new AttentionMemory(mode) } : {}) };
 }

@@ -3,6 +3,7 @@
 
 import { gatherRows, gemm, input, parameter, reshape } from '../graph/build.js';
 import type { Value } from '../graph/ops.js';
+import type { Sight } from './attention.js';
 import type { Forward, ForwardOptions } from './model.js';
 
 /** Picks the rows that a block goes on with, from [batch*tokens, ..]; in most blocks all of them. */
@@ -10,6 +11,7 @@ export type KeepRows = (rows: Value) => Value;
 
 export interface DecoderParts {
   readonly blocks: number;
+  readonly sight: Sight;
   /** [batch*tokens, width] */
   embed(): Value;
   /**
@@ -33,7 +35,12 @@ export function decoderForward(parts: DecoderParts, options: ForwardOptions): Om
   }
   const last = hidden.pop()!;
   const normalised = parts.finalNorm(last.shape[0] === 'answers' ? last : toAnswers(last));
-  return { logits: parts.head(normalised), hidden: [...hidden, normalised] };
+  const { memory } = parts.sight;
+  return {
+    logits: parts.head(normalised),
+    hidden: [...hidden, normalised],
+    ...(memory ? { memory: memory.outputs } : {}),
+  };
 }
 
 /** Rows of a table `[entries, width]` by the ids or positions of an input: [batch*tokens, width]. */

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { add, input, split } from '../graph/build.js';
 import type { Value } from '../graph/ops.js';
 import { activationNames, activations } from './activation.js';
-import { attend, causalPaddingMask } from './attention.js';
+import { attend, causalSight, type Sight } from './attention.js';
 import { contradiction, count, parseConfig } from './config.js';
 import { type DecoderParts, decoderForward, embedding, type KeepRows, tokenIds, vocabularyHead } from './decoder.js';
 import { layerNormParameters, namedLayerNorm } from './layer-norm.js';
@@ -41,10 +41,11 @@ const blockName = (block: number) => `transformer.h.${block}`;
 class Gpt2 implements DecoderParts {
   readonly #config: Config;
   readonly linears: Linears;
-  readonly #mask = causalPaddingMask();
+  readonly sight: Sight;
 
-  constructor(config: Config) {
+  constructor(config: Config, sight: Sight) {
     this.#config = config;
+    this.sight = sight;
     this.linears = new Linears(linearsOf(config));
   }
 
@@ -61,7 +62,7 @@ class Gpt2 implements DecoderParts {
     const [q, k, v] = split(this.linears.apply(`${blockName(block)}.attn.c_attn`, x), 1, 3) as [Value, Value, Value];
     const byHead = scale_attn_weights ? (n_embd / n_head) ** -0.5 : 1;
     const scale = scale_attn_by_inverse_layer_idx ? byHead / (block + 1) : byHead;
-    const mixed = attend(q, k, v, { heads: n_head, scale, mask: this.#mask });
+    const mixed = attend(q, k, v, { heads: n_head, scale, ...this.sight });
     return this.linears.apply(`${blockName(block)}.attn.c_proj`, keep(mixed));
   }
 
@@ -150,7 +151,7 @@ export function gpt2(json: Readonly<Record<string, unknown>>): ModelDefinition {
     defaultLayers: lastProjections(layers, 'mlp.c_proj'),
     tensorName,
     forward(options) {
-      const model = new Gpt2(config);
+      const model = new Gpt2(config, causalSight(options.memory));
       return { ...decoderForward(model, options), taps: model.linears.taps };
     },
   };

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { add, reshape, split } from '../graph/build.js';
 import type { Value } from '../graph/ops.js';
 import { activationNames, activations } from './activation.js';
-import { attend, causalPaddingMask } from './attention.js';
+import { attend, causalSight, type Sight } from './attention.js';
 import { contradiction, count, parseConfig } from './config.js';
 import { type DecoderParts, decoderForward, embedding, type KeepRows, tokenIds, vocabularyHead } from './decoder.js';
 import { layerNormParameters, namedLayerNorm } from './layer-norm.js';
@@ -46,11 +46,12 @@ const headSizeOf = ({ hidden_size, num_attention_heads }: Config) => hidden_size
 class GptNeoX implements DecoderParts {
   readonly #config: Config;
   readonly #angles: Rotation;
-  readonly #mask = causalPaddingMask();
+  readonly sight: Sight;
   readonly linears: Linears;
 
-  constructor(config: Config, { frequencies }: Rope) {
+  constructor(config: Config, { frequencies }: Rope, sight: Sight) {
     this.#config = config;
+    this.sight = sight;
     this.#angles = rotation(frequencies);
     this.linears = new Linears(linearsOf(config));
   }
@@ -69,7 +70,7 @@ class GptNeoX implements DecoderParts {
     const mixed = attend(q, k, v, {
       heads,
       scale: headSizeOf(this.#config) ** -0.5,
-      mask: this.#mask,
+      ...this.sight,
       place: (x) => rotate(x, this.#angles, 'halves'),
     });
     return this.linears.apply(`${name}.dense`, keep(mixed));
@@ -176,7 +177,7 @@ export function gptNeox(json: Readonly<Record<string, unknown>>): ModelDefinitio
     // Buffers of older checkpoints (`attention.bias`, `attention.masked_bias`, `rotary_emb.inv_freq`) are no parameters.
     tensorName: (name) => name,
     forward(options) {
-      const model = new GptNeoX(config, rope);
+      const model = new GptNeoX(config, rope, causalSight(options.memory));
       return { ...decoderForward(model, options), taps: model.linears.taps };
     },
   };

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { add } from '../graph/build.js';
 import type { Value } from '../graph/ops.js';
 import { activationNames, activations } from './activation.js';
-import { attend, causalPaddingMask } from './attention.js';
+import { attend, causalSight, type Sight } from './attention.js';
 import { contradiction, count, parseConfig } from './config.js';
 import { type DecoderParts, decoderForward, embedding, type KeepRows, tokenIds, vocabularyHead } from './decoder.js';
 import { layerNormParameters, namedLayerNorm } from './layer-norm.js';
@@ -38,10 +38,11 @@ const blockName = (block: number) => `transformer.h.${block}`;
 class GptJ implements DecoderParts {
   readonly #config: Config;
   readonly linears: Linears;
-  readonly #mask = causalPaddingMask();
+  readonly sight: Sight;
 
-  constructor(config: Config) {
+  constructor(config: Config, sight: Sight) {
     this.#config = config;
+    this.sight = sight;
     this.linears = new Linears(linearsOf(config));
   }
 
@@ -56,7 +57,7 @@ class GptJ implements DecoderParts {
     const mixed = attend(q!, k!, v!, {
       heads: n_head,
       scale: (n_embd / n_head) ** -0.5,
-      mask: this.#mask,
+      ...this.sight,
       place: (heads) => rotate(heads, angles, 'interleaved'),
     });
     return this.linears.apply(`${name}.out_proj`, keep(mixed));
@@ -141,7 +142,7 @@ export function gptj(json: Readonly<Record<string, unknown>>): ModelDefinition {
     // Mask buffers of older checkpoints (`attn.bias`, `attn.masked_bias`) are no parameters and so not read.
     tensorName: (name) => name,
     forward(options) {
-      const model = new GptJ(config);
+      const model = new GptJ(config, causalSight(options.memory));
       return { ...decoderForward(model, options), taps: model.linears.taps };
     },
   };

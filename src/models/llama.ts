@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { add, mul } from '../graph/build.js';
 import type { Value } from '../graph/ops.js';
 import { activationNames, activations } from './activation.js';
-import { attend, causalPaddingMask } from './attention.js';
+import { attend, causalSight, type Sight } from './attention.js';
 import { contradiction, count, parseConfig } from './config.js';
 import { type DecoderParts, decoderForward, embedding, type KeepRows, tokenIds, vocabularyHead } from './decoder.js';
 import { type Linear, Linears, linearParameters } from './linear.js';
@@ -61,6 +61,14 @@ interface Sizes {
   readonly headSize: number;
 }
 
+/** What follows from a configuration, and how one graph sees tokens. */
+interface Parts {
+  readonly sizes: Sizes;
+  readonly linears: readonly Linear[];
+  readonly frequencies: readonly number[];
+  readonly sight: Sight;
+}
+
 const defaultTheta = 10_000;
 const embeddingName = 'model.embed_tokens.weight';
 const headWeight = ({ tie_word_embeddings }: Config) => (tie_word_embeddings ? embeddingName : 'lm_head.weight');
@@ -70,13 +78,14 @@ class Llama implements DecoderParts {
   readonly #config: Config;
   readonly #sizes: Sizes;
   readonly #angles: Rotation;
-  readonly #mask = causalPaddingMask();
+  readonly sight: Sight;
   readonly linears: Linears;
 
-  constructor(config: Config, sizes: Sizes, linears: readonly Linear[], frequencies: readonly number[]) {
+  constructor(config: Config, { sizes, linears, frequencies, sight }: Parts) {
     this.#config = config;
     this.#sizes = sizes;
     this.#angles = rotation(frequencies);
+    this.sight = sight;
     this.linears = new Linears(linears);
   }
 
@@ -93,7 +102,7 @@ class Llama implements DecoderParts {
     const mixed = attend(q!, k!, v!, {
       ...this.#sizes,
       scale: this.#sizes.headSize ** -0.5,
-      mask: this.#mask,
+      ...this.sight,
       place: (heads) => rotate(heads, this.#angles, 'halves'),
     });
     return this.linears.apply(`${name}.o_proj`, keep(mixed));
@@ -190,7 +199,7 @@ export function llamaFamily(config: Config, family: Family): ModelDefinition {
     // Older checkpoints hold `rotary_emb.inv_freq`, which is no parameter and so not read.
     tensorName: (name) => name,
     forward(options) {
-      const model = new Llama(config, sizes, linears, frequencies);
+      const model = new Llama(config, { sizes, linears, frequencies, sight: causalSight(options.memory) });
       return { ...decoderForward(model, options), taps: model.linears.taps };
     },
   };

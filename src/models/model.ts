@@ -33,9 +33,14 @@ export interface Tap {
   readonly rows: 'tokens' | 'answers';
 }
 
+/** Of attention: keys and values of all tokens are given out, `extend`: after those of earlier tokens, which are fed. */
+export type MemoryMode = 'keep' | 'extend';
+
 export interface ForwardOptions {
   /** Compute the last block's MLP for answer rows only. Off when the keys of every token are wanted. */
   readonly answersOnlyInLastBlock: boolean;
+  /** Absent: nothing is remembered. Models that have no memory ignore it. */
+  readonly memory?: MemoryMode;
 }
 
 export interface Forward {
@@ -45,6 +50,8 @@ export interface Forward {
   readonly taps: ReadonlyMap<string, Tap>;
   /** Residual stream: the embedding, each block's output, then the normalised output; [batch*tokens or answers, width]. */
   readonly hidden: readonly Value[];
+  /** What a later step needs of these tokens; with `extend` inputs have the same names. Absent: the model has no memory. */
+  readonly memory?: ReadonlyMap<string, Value>;
 }
 
 /** A model of known configuration. */

@@ -288,6 +288,14 @@ function concatCases(): Cases {
       const x = make.real(sizes);
       return { value: b.concat([x, x], sizes.length - 1), wanted: [x] };
     }),
+    'named sizes and a name for their sum': using(
+      named,
+      (make) => {
+        const values = [make.real([2, 'batch', 3]), make.real([2, 'tokens', 3])];
+        return { value: b.concat(values, 1, 'all'), refused: values };
+      },
+      ({ batch, tokens }) => ({ batch, tokens, all: batch + tokens }),
+    ),
     'along a named axis': usingNamed((make) => {
       const values = [make.real(['batch', 3]), make.real(['batch', 3])];
       return { value: b.concat(values, 0), refused: values };
