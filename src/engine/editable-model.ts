@@ -204,9 +204,9 @@ export class EditableModel {
     return result.kept('logits');
   }
 
-  /** Whether {@link step} can be used: the model remembers what it has read. */
+  /** Whether {@link step} can be used: the model remembers what it has read, and every edited weight is held whole. */
   get canStep(): boolean {
-    return this.#programs.canStep;
+    return this.#programs.canStep && this.layers.every(({ name }) => this.base.has(name));
   }
 
   /**
