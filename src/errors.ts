@@ -10,6 +10,7 @@ export type ErrorCode =
   | 'not-positive-definite' // the normal equation has no unique solution
   | 'exists' // refusing to overwrite
   | 'no-space' // the disk is full
+  | 'unreachable' // a server does not answer, or is busy
   | 'interrupted'; // stopped on the user's request
 
 /**

@@ -1,39 +1,57 @@
-// A model as a Hugging Face folder: config.json and safetensors, sharded or not. Knows no architecture.
+// A model as a Hugging Face folder: config.json and weights, in safetensors or of torch.save, sharded or not.
+// Knows no architecture.
 
-import { readFile, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
-import { fileError, MalmenError } from '../errors.js';
-import { readSafetensorsHeader, type SafetensorsFile } from './safetensors.js';
+import { MalmenError } from '../errors.js';
+import { openWeightFile } from './open-weight-file.js';
+import { statIfThere } from './read-file.js';
+import { readJson } from './read-json.js';
 import type { TensorEntry } from './stored-tensor.js';
+import type { WeightFile } from './weight-file.js';
+import { openShards } from './weight-shards.js';
 
 export interface ModelFolder {
   /** Absolute. */
   readonly dir: string;
   readonly config: Readonly<Record<string, unknown>>;
   readonly tensors: ReadonlyMap<string, TensorEntry>;
-  /** The weight files in order, by their names inside the folder. */
-  readonly files: ReadonlyMap<string, SafetensorsFile>;
+  /** The weight files in order, by the names that they have inside a folder. */
+  readonly files: ReadonlyMap<string, WeightFile>;
+  /** Name of the index that led to them, where they are shards. */
+  readonly index?: string;
+}
+
+export interface OpenFolderOptions {
+  /** A file of weights to use instead of the folder's own. */
+  readonly weights?: string | undefined;
 }
 
 export const singleFile = 'model.safetensors';
-export const indexFile = 'model.safetensors.index.json';
+
+/** Where weights are looked for; the first that is there counts. */
+export const weightFiles = [
+  singleFile,
+  'model.safetensors.index.json',
+  'pytorch_model.bin',
+  'pytorch_model.bin.index.json',
+] as const;
+
+export const isIndex = (name: string) => name.endsWith('.index.json');
 
 /**
- * Reads the configuration and all headers; no weight. Of `model.safetensors` and an index of shards the former counts.
+ * Reads the configuration and where the tensors are; no weight.
  * @throws MalmenError that names the missing, unreadable or contradictory file or tensor
  */
-export async function openModelFolder(folder: string): Promise<ModelFolder> {
+export async function openModelFolder(folder: string, { weights }: OpenFolderOptions = {}): Promise<ModelFolder> {
   const dir = resolve(folder);
-  const info = await statOf(dir);
+  const info = await statIfThere(dir);
   if (!info) throw new MalmenError('not-found', `${dir}: no such folder; a Hugging Face model folder was expected`);
   if (!info.isDirectory()) {
     throw new MalmenError('bad-input', `${dir}: is a file; give the Hugging Face model folder that it lies in`);
   }
   const config = await readConfig(dir);
-  const files = (await statOf(join(dir, singleFile)))
-    ? new Map([[singleFile, await readSafetensorsHeader(join(dir, singleFile))]])
-    : await readShards(dir);
-  return { dir, config, tensors: mergeTensors(dir, files), files };
+  const opened = weights === undefined ? await openOwnWeights(dir) : await openSingle(weights);
+  return { dir, config, tensors: mergeTensors(dir, opened.files), ...opened };
 }
 
 async function readConfig(dir: string): Promise<Record<string, unknown>> {
@@ -46,73 +64,28 @@ async function readConfig(dir: string): Promise<Record<string, unknown>> {
   );
 }
 
-/** A JSON object from a file. @throws MalmenError that names it. */
-export async function readJson(path: string): Promise<Record<string, unknown>> {
-  const text = await readFile(path, 'utf8').catch((error) => {
-    throw fileError(error, path, 'reading');
-  });
-  try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
-  } catch (error) {
-    throw new MalmenError('bad-input', `${path}: not JSON: ${(error as Error).message}`, { cause: error });
-  }
-  throw new MalmenError('bad-input', `${path}: expected a JSON object`);
+/** Which of the {@link weightFiles} a folder has; undefined for none. */
+export async function findWeights(dir: string): Promise<(typeof weightFiles)[number] | undefined> {
+  for (const name of weightFiles) if (await statIfThere(join(dir, name))) return name;
+  return undefined;
 }
 
-async function readShards(dir: string): Promise<Map<string, SafetensorsFile>> {
-  const index = join(dir, indexFile);
-  if (!(await statOf(index))) {
+async function openOwnWeights(dir: string): Promise<Pick<ModelFolder, 'files' | 'index'>> {
+  const name = await findWeights(dir);
+  if (name === undefined) {
     throw new MalmenError(
       'not-found',
-      `${dir}: found neither ${singleFile} nor ${indexFile}; the model's weights are missing or in another format`,
+      `${dir}: found none of ${weightFiles.join(', ')}; the model's weights are missing or in another format`,
     );
   }
-  const shardOf = await readWeightMap(index);
-  const files = new Map<string, SafetensorsFile>();
-  for (const shard of [...new Set(shardOf.values())].sort()) files.set(shard, await readShard(dir, shard));
-  for (const [name, shard] of shardOf) {
-    if (files.get(shard)!.tensors.has(name)) continue;
-    throw new MalmenError('mismatch', `${index}: shard '${shard}' should hold tensor '${name}', but does not`);
-  }
-  return files;
+  return isIndex(name) ? { files: await openShards(join(dir, name)), index: name } : openSingle(join(dir, name));
 }
 
-/** The shard of every tensor, as the index has it. */
-async function readWeightMap(index: string): Promise<Map<string, string>> {
-  const map = (await readJson(index)).weight_map;
-  if (typeof map !== 'object' || map === null || Array.isArray(map) || Object.keys(map).length === 0) {
-    throw new MalmenError(
-      'bad-input',
-      `${index}: weight_map is missing or empty; expected a file name for every tensor`,
-    );
-  }
-  const entries: (readonly [string, string])[] = Object.entries(map).map(([name, shard]) => [
-    name,
-    fileInside(shard, `${index}: weight_map of '${name}'`),
-  ]);
-  return new Map(entries);
+async function openSingle(path: string): Promise<Pick<ModelFolder, 'files'>> {
+  return { files: new Map([[basename(path), await openWeightFile(path)]]) };
 }
 
-/** A checkpoint may come from anywhere: its index must not make this program read files elsewhere. */
-function fileInside(shard: unknown, where: string): string {
-  if (typeof shard !== 'string')
-    throw new MalmenError('bad-input', `${where}: ${JSON.stringify(shard)} is no file name`);
-  if (shard !== basename(shard) || ['', '.', '..'].includes(shard)) {
-    throw new MalmenError('bad-input', `${where}: '${shard}' is not the name of a file inside the model's folder`);
-  }
-  return shard;
-}
-
-async function readShard(dir: string, shard: string): Promise<SafetensorsFile> {
-  if (await statOf(join(dir, shard))) return readSafetensorsHeader(join(dir, shard));
-  throw new MalmenError(
-    'not-found',
-    `${join(dir, indexFile)}: names shard '${shard}', which is not in the folder; the download is incomplete`,
-  );
-}
-
-function mergeTensors(dir: string, files: ReadonlyMap<string, SafetensorsFile>): Map<string, TensorEntry> {
+function mergeTensors(dir: string, files: ReadonlyMap<string, WeightFile>): Map<string, TensorEntry> {
   const merged = new Map<string, TensorEntry>();
   for (const [file, { tensors }] of files) {
     for (const [name, entry] of tensors) {
@@ -123,12 +96,4 @@ function mergeTensors(dir: string, files: ReadonlyMap<string, SafetensorsFile>):
     }
   }
   return merged;
-}
-
-/** `undefined` when there is nothing at `path`. */
-async function statOf(path: string) {
-  return stat(path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined;
-    throw fileError(error, path, 'reading');
-  });
 }

@@ -1,7 +1,7 @@
 // Positioned reads of regular files, whole or an error. Knows no format.
 
 import { constants } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, open, stat } from 'node:fs/promises';
 import { fileError, MalmenError } from '../errors.js';
 
 /** Opens, uses and closes a file; failures name it. */
@@ -31,4 +31,12 @@ export async function readFully(
     if (bytesRead === 0) throw new MalmenError('bad-input', `${path}: ended early; the file changed while it was read`);
     done += bytesRead;
   }
+}
+
+/** `undefined` when there is nothing at `path`. */
+export async function statIfThere(path: string) {
+  return stat(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw fileError(error, path, 'reading');
+  });
 }

@@ -8,20 +8,13 @@ import { writeAtomic } from '../util/atomic-file.js';
 import { readFully, withFile } from './read-file.js';
 import { formatHeader, parseHeader } from './safetensors-header.js';
 import { type TensorEntry, tensorBytes } from './stored-tensor.js';
-
-export interface SafetensorsFile {
-  /** Absolute, symbolic links resolved. */
-  readonly path: string;
-  readonly metadata: Readonly<Record<string, string>>;
-  /** By name, in the order of their data. */
-  readonly tensors: ReadonlyMap<string, TensorEntry>;
-}
+import type { WeightFile } from './weight-file.js';
 
 /** The format's own limit. */
 const maxHeaderBytes = 100_000_000;
 
 /** Reads and checks a header: every tensor's range lies in the file, fits its shape and dtype, and overlaps no other. */
-export async function readSafetensorsHeader(file: string): Promise<SafetensorsFile> {
+export async function readSafetensorsHeader(file: string): Promise<WeightFile> {
   const path = await realpath(file).catch((error) => {
     throw fileError(error, file, 'reading');
   });
@@ -35,7 +28,7 @@ export async function readSafetensorsHeader(file: string): Promise<SafetensorsFi
     const located = entries.map(({ name, dtype, shape, start, end }) => {
       return [name, { name, dtype, shape, path, offset: dataStart + start, bytes: end - start }] as const;
     });
-    return { path, metadata, tensors: new Map(located) };
+    return { path, metadata, tensors: new Map(located), checksums: [] };
   });
 }
 
@@ -100,7 +93,8 @@ export function tensorSource(name: string, tensor: Tensor, dtype: StorageDType =
   return { name, dtype, shape: tensor.shape, bytes: () => [storedBytes(name, tensor, dtype)] };
 }
 
-function storedBytes(name: string, { dtype: from, data }: Tensor, dtype: StorageDType): Uint8Array {
+/** A tensor's bytes in a dtype; floats are rounded to nearest even. */
+export function storedBytes(name: string, { dtype: from, data }: Tensor, dtype: StorageDType): Uint8Array {
   const asBytes = (view: ArrayBufferView) => new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
   if (from === dtype) return asBytes(data);
   if (data instanceof BigInt64Array) throw new TypeError(`tensor '${name}': int64 cannot be stored as ${dtype}`);

@@ -3,18 +3,14 @@
 import { copyFile, readdir, realpath, stat } from 'node:fs/promises';
 import { extname, join, sep } from 'node:path';
 import { fileError, MalmenError } from '../errors.js';
-import type { TensorOf } from '../tensor.js';
+import { storageBytes, type TensorOf } from '../tensor.js';
 import { writeFileAtomic, writeFolderAtomic } from '../util/atomic-file.js';
 import { firstNotFinite } from './finite.js';
-import { indexFile, type ModelFolder, singleFile } from './model-folder.js';
-import {
-  copiedSource,
-  type SafetensorsFile,
-  type TensorSource,
-  tensorSource,
-  writeSafetensors,
-} from './safetensors.js';
-import type { TensorEntry } from './stored-tensor.js';
+import { type ModelFolder, singleFile } from './model-folder.js';
+import { type Patch, writePatched } from './patched-file.js';
+import { storedBytes, tensorSource, writeSafetensors } from './safetensors.js';
+import { elementOffsets, fileBytes, spanBytes, type TensorEntry } from './stored-tensor.js';
+import type { WeightFile } from './weight-file.js';
 
 export interface SaveEditedModel {
   readonly base: ModelFolder;
@@ -72,22 +68,19 @@ async function assertOutsideBase({ dir }: ModelFolder, out: string): Promise<voi
   throw new MalmenError('exists', `${out}: would replace the base model ${dir}; name another output folder`);
 }
 
-async function otherFiles({ dir, files }: ModelFolder): Promise<{ kept: string[]; leftOut: string[] }> {
+async function otherFiles({ dir, files, index }: ModelFolder): Promise<{ kept: string[]; leftOut: string[] }> {
   const kept: string[] = [];
   const leftOut: string[] = [];
   for (const name of (await readdir(dir)).sort()) {
     if (name.startsWith('.') || files.has(name)) continue;
     if (!(await isRegularFile(join(dir, name)))) continue;
-    (holdsWeights(name, files) ? leftOut : kept).push(name);
+    (name !== index && holdsWeights(name) ? leftOut : kept).push(name);
   }
   return { kept, leftOut };
 }
 
-/** An index counts as weights unless it is the one that the base was opened by. */
-function holdsWeights(name: string, files: ModelFolder['files']): boolean {
-  if (name === indexFile) return files.has(singleFile);
-  return otherWeightFiles.has(extname(name)) || name.endsWith('.index.json');
-}
+/** An index counts as weights, unless it is the one that the base was opened by. */
+const holdsWeights = (name: string) => otherWeightFiles.has(extname(name)) || name.endsWith('.index.json');
 
 async function isRegularFile(path: string): Promise<boolean> {
   const info = await stat(path).catch((error) => {
@@ -102,31 +95,48 @@ async function copyInto(folder: string, from: string, name: string): Promise<voi
   });
 }
 
-async function rewriteFile(path: string, file: SafetensorsFile, edited: SaveEditedModel['edited']): Promise<void> {
-  const sources = [...file.tensors.values()].map((entry) => {
+/** A file without an edited tensor is the same bytes; in the others nothing but edited tensors changes. */
+async function rewriteFile(path: string, file: WeightFile, edited: SaveEditedModel['edited']): Promise<void> {
+  const patches: Patch[] = [];
+  for (const entry of file.tensors.values()) {
     const change = edited.get(entry.name);
-    return change ? editedSource(entry, change) : copiedSource(entry);
-  });
-  await writeSafetensors(path, sources, file.metadata);
+    if (change) patches.push(editedPatch(entry, change));
+  }
+  await writePatched(path, file, patches);
 }
 
-function editedSource(entry: TensorEntry, change: TensorOf<'f32'>): TensorSource {
-  const source = tensorSource(entry.name, change, entry.dtype);
-  return { ...source, bytes: () => finiteBytes(entry, source) };
+/** Floats are rounded to the base's dtype, to nearest even. */
+function editedPatch(entry: TensorEntry, change: TensorOf<'f32'>): Patch {
+  const content = async function* () {
+    const bytes = storedBytes(entry.name, change, entry.dtype);
+    assertFinite(entry, bytes);
+    yield entry.strides === undefined ? bytes : await scatter(entry, bytes);
+  };
+  return { offset: entry.offset, bytes: spanBytes(entry), content };
+}
+
+/** A strided tensor's new elements among what lies between them. */
+async function scatter(entry: TensorEntry, bytes: Uint8Array): Promise<Uint8Array> {
+  const span = new Uint8Array(spanBytes(entry));
+  let filled = 0;
+  for await (const piece of fileBytes({ path: entry.path, offset: entry.offset, bytes: span.byteLength })) {
+    span.set(piece, filled);
+    filled += piece.byteLength;
+  }
+  const width = storageBytes[entry.dtype];
+  let position = 0;
+  for (const offset of elementOffsets(entry)) {
+    span.set(bytes.subarray(position, position + width), offset);
+    position += width;
+  }
+  return span;
 }
 
 /** An edit can leave the range of a 16-bit float; stored as infinity it would spoil the model. */
-async function* finiteBytes({ path, name, dtype }: TensorEntry, source: TensorSource): AsyncGenerator<Uint8Array> {
-  for await (const piece of source.bytes()) {
-    const index = firstNotFinite(piece, dtype);
-    if (index >= 0) {
-      throw new MalmenError(
-        'bad-input',
-        `${path}: tensor '${name}': edited element ${index} is not finite as ${dtype}`,
-      );
-    }
-    yield piece;
-  }
+function assertFinite({ path, name, dtype }: TensorEntry, bytes: Uint8Array): void {
+  const index = firstNotFinite(bytes, dtype);
+  if (index < 0) return;
+  throw new MalmenError('bad-input', `${path}: tensor '${name}': edited element ${index} is not finite as ${dtype}`);
 }
 
 export interface NewModel {

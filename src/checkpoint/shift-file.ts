@@ -3,9 +3,10 @@
 import { MalmenError } from '../errors.js';
 import type { TensorOf } from '../tensor.js';
 import { firstNotFinite } from './finite.js';
-import { readSafetensorsHeader, type SafetensorsFile, tensorSource, writeSafetensors } from './safetensors.js';
+import { readSafetensorsHeader, tensorSource, writeSafetensors } from './safetensors.js';
 import { readTensor, type TensorEntry } from './stored-tensor.js';
 import { assertFinite } from './verify-weights.js';
+import type { WeightFile } from './weight-file.js';
 
 export interface SavedShift {
   /** Content hash of the model that the shift was made for: sha256, 64 hexadecimal digits. */
@@ -50,7 +51,7 @@ export async function loadShift(path: string): Promise<SavedShift> {
   return { ...origin, modules };
 }
 
-function parseMetadata(path: string, metadata: SafetensorsFile['metadata']): Pick<SavedShift, 'baseHash' | 'editor'> {
+function parseMetadata(path: string, metadata: WeightFile['metadata']): Pick<SavedShift, 'baseHash' | 'editor'> {
   const fail = (problem: string) => new MalmenError('bad-input', `${path}: ${problem}`);
   const found = JSON.stringify(metadata.format) ?? 'missing';
   if (!metadata.format?.startsWith(family)) {

@@ -2,7 +2,7 @@
 
 import { open } from 'node:fs/promises';
 import { fileError, MalmenError } from '../errors.js';
-import { bf16ToF32, f16ToF32, type StorageDType, type Tensor } from '../tensor.js';
+import { bf16ToF32, elementCount, f16ToF32, type StorageDType, storageBytes, type Tensor } from '../tensor.js';
 import { readFully, withFile } from './read-file.js';
 
 export interface TensorEntry {
@@ -13,7 +13,34 @@ export interface TensorEntry {
   readonly path: string;
   /** First byte in the file. */
   readonly offset: number;
+  /** Of its elements, row by row. */
   readonly bytes: number;
+  /**
+   * Elements from one index to the next on each axis, where rows do not follow each other (a transposed tensor of a
+   * torch.save file): such a tensor can be read but not mapped.
+   */
+  readonly strides?: readonly number[];
+}
+
+/** Bytes of the file from a tensor's first element to its last: more than `bytes` where others lie between. */
+export function spanBytes({ shape, strides, bytes, dtype }: TensorEntry): number {
+  if (strides === undefined || bytes === 0) return bytes;
+  return storageBytes[dtype] * (1 + shape.reduce((reach, size, axis) => reach + (size - 1) * strides[axis]!, 0));
+}
+
+/** First byte, within a tensor's span, of each of its elements in order of rows. */
+export function* elementOffsets({ shape, strides, dtype }: TensorEntry): Generator<number> {
+  const steps = (strides ?? []).map((stride) => stride * storageBytes[dtype]);
+  const index = shape.map(() => 0);
+  for (let left = elementCount(shape), offset = 0; left > 0; left--) {
+    yield offset;
+    for (let axis = shape.length - 1; axis >= 0; axis--) {
+      offset += steps[axis]!;
+      if (++index[axis]! < shape[axis]!) break;
+      offset -= steps[axis]! * shape[axis]!;
+      index[axis] = 0;
+    }
+  }
 }
 
 /** Pieces in which data is copied and scanned: large enough to be fast, a few milliseconds of work each. */
@@ -63,14 +90,43 @@ export async function readFloat64(entry: TensorEntry): Promise<Float64Array> {
   return new Float64Array(await readRaw(entry));
 }
 
-async function readRaw({ path, offset, bytes }: TensorEntry): Promise<ArrayBuffer> {
-  const raw = new ArrayBuffer(bytes);
+async function readRaw(entry: TensorEntry): Promise<ArrayBuffer> {
+  const { path, offset } = entry;
+  const raw = new ArrayBuffer(spanBytes(entry));
   await withFile(path, (handle) => readFully(handle, new Uint8Array(raw), { path, position: offset }));
-  return raw;
+  return entry.strides === undefined ? raw : gather(raw, entry);
 }
 
-/** A tensor's bytes as stored, in pieces that start at a multiple of 8. A piece is valid until the next is asked for. */
-export async function* tensorBytes({ path, offset, bytes }: TensorEntry): AsyncGenerator<Uint8Array> {
+/** The elements of a strided tensor, row by row. */
+function gather(span: ArrayBuffer, entry: TensorEntry): ArrayBuffer {
+  const width = storageBytes[entry.dtype];
+  const [from, to] = [new Uint8Array(span), new Uint8Array(entry.bytes)];
+  let position = 0;
+  for (const offset of elementOffsets(entry)) {
+    for (let byte = 0; byte < width; byte++) to[position++] = from[offset + byte]!;
+  }
+  return to.buffer;
+}
+
+/** A tensor's bytes as stored, row by row, in pieces that start at a multiple of 8. A piece is valid until the next is asked for. */
+export async function* tensorBytes(entry: TensorEntry): AsyncGenerator<Uint8Array> {
+  if (entry.strides !== undefined) {
+    yield new Uint8Array(await readRaw(entry));
+    return;
+  }
+  yield* fileBytes(entry);
+}
+
+/** So many bytes of a file from a position, in pieces. A piece is valid until the next is asked for. */
+export async function* fileBytes({
+  path,
+  offset,
+  bytes,
+}: {
+  readonly path: string;
+  readonly offset: number;
+  readonly bytes: number;
+}): AsyncGenerator<Uint8Array> {
   const buffer = new Uint8Array(Math.min(pieceBytes, bytes));
   const handle = await open(path).catch((error) => {
     throw fileError(error, path, 'reading');

@@ -4,15 +4,10 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { readJson } from '../checkpoint/model-folder.js';
-import {
-  float64Source,
-  readSafetensorsHeader,
-  type SafetensorsFile,
-  tensorSource,
-  writeSafetensors,
-} from '../checkpoint/safetensors.js';
+import { readJson } from '../checkpoint/read-json.js';
+import { float64Source, readSafetensorsHeader, tensorSource, writeSafetensors } from '../checkpoint/safetensors.js';
 import { readFloat64, readTensor, type TensorEntry } from '../checkpoint/stored-tensor.js';
+import type { WeightFile } from '../checkpoint/weight-file.js';
 import type { EditableModel } from '../engine/editable-model.js';
 import type { LayerGroup } from '../engine/layer-group.js';
 import type { Resident } from '../engine/runtime.js';
@@ -133,7 +128,7 @@ export async function loadEditor(
   return new HyperEditor(method, description.tokens, networks, whitenings);
 }
 
-async function readWhitenings(file: SafetensorsFile, model: EditableModel): Promise<Map<string, Resident>> {
+async function readWhitenings(file: WeightFile, model: EditableModel): Promise<Map<string, Resident>> {
   const whitenings = new Map<string, Resident>();
   for (const { name, keySize } of model.layers) {
     const tensor = (await readTensor(findTensor(file, `whitening.${name}`, [keySize, keySize]))) as TensorOf<'f32'>;
@@ -142,7 +137,7 @@ async function readWhitenings(file: SafetensorsFile, model: EditableModel): Prom
   return whitenings;
 }
 
-function findTensor(file: SafetensorsFile, name: string, shape: readonly number[]): TensorEntry {
+function findTensor(file: WeightFile, name: string, shape: readonly number[]): TensorEntry {
   const found = file.tensors.get(name);
   if (!found) throw new MalmenError('bad-input', `${file.path}: tensor '${name}' is missing`);
   if (String(found.shape) === String(shape)) return found;
@@ -156,7 +151,7 @@ export function networkShape(
   return { keySize, valueSize, layers: layers.length, rank, blocks };
 }
 
-async function readNetwork(file: SafetensorsFile, shape: HyperNetworkShape) {
+async function readNetwork(file: WeightFile, shape: HyperNetworkShape) {
   const prefix = groupName(shape);
   const entry = (name: string, dims: readonly number[]) => findTensor(file, `${prefix}.${name}`, dims);
   const tensors = new Map<string, TensorOf<'f32'>>();

@@ -97,8 +97,8 @@ export class EditableModel {
     this.base = base;
     this.#programs = new LanguageModelPrograms(model.definition, layers);
     const edited = new Set(layers.map(({ name }) => `${name}.weight`));
-    this.#frozenBinding = model.binding(() => false);
-    this.#liveBinding = model.binding((name) => edited.has(name) || model.isFloat32(name));
+    this.#frozenBinding = model.binding((name) => !model.isMapped(name));
+    this.#liveBinding = model.binding((name) => edited.has(name) || this.#isShared(name));
   }
 
   static async open(model: OpenModel, layers: readonly EditableLayer[]): Promise<EditableModel> {
@@ -141,7 +141,8 @@ export class EditableModel {
     extra: Readonly<Record<string, Feed>> = {},
   ): Promise<FrozenBatch> {
     const { frozen } = await this.#computation(name, cut);
-    const feeds = pick(frozen, { ...batch.tensors, ...extra });
+    const given = await this.#residentWeights(frozen, (parameter) => !this.model.isMapped(parameter));
+    const feeds = pick(frozen, { ...batch.tensors, ...extra, ...given });
     const result = await this.runtime.run(frozen, feeds, { keep: 'all', dims: batchDims(batch) });
     const crossing = Object.fromEntries(
       [...frozen.program.outputs.keys()].map((output) => [output, result.kept(output)]),
@@ -258,19 +259,24 @@ export class EditableModel {
     const edited = Object.fromEntries(
       [...weights].map(([layer, weight]) => [parameterInput(`${layer}.weight`), weight]),
     );
-    const shared = await this.#sharedWeights(live);
+    const shared = await this.#residentWeights(live, (parameter) => this.#isShared(parameter));
     const feeds = pick(live, { ...frozen.batch.tensors, ...frozen.crossing, ...shared, ...edited, ...extra });
     return this.runtime.run(live, feeds, { keep, dims: frozen.dims });
   }
 
-  /** The float32 weights that a live program needs and that are not edited. */
-  async #sharedWeights({ program }: Compiled): Promise<Record<string, Feed>> {
+  /** Whether a weight is read once and given to every live program. */
+  #isShared(parameter: string): boolean {
+    return this.model.isFloat32(parameter) || !this.model.isMapped(parameter);
+  }
+
+  /** Those of a program's weights that are chosen and not edited. */
+  async #residentWeights({ program }: Compiled, chosen: (parameter: string) => boolean): Promise<Record<string, Feed>> {
     const feeds: Record<string, Feed> = {};
     for (const {
       attributes: { name },
     } of program.parameters) {
       const edited = this.base.has(name.replace(/\.weight$/, ''));
-      if (!edited && this.model.isFloat32(name)) feeds[parameterInput(name)] = await this.model.residentWeight(name);
+      if (!edited && chosen(name)) feeds[parameterInput(name)] = await this.model.residentWeight(name);
     }
     return feeds;
   }

@@ -2,7 +2,7 @@
 // once however many programs use them. The base weights are never written to.
 
 import { basename, dirname } from 'node:path';
-import { type ModelFolder, openModelFolder } from '../checkpoint/model-folder.js';
+import { type ModelFolder, type OpenFolderOptions, openModelFolder } from '../checkpoint/model-folder.js';
 import { readTensor, type TensorEntry } from '../checkpoint/stored-tensor.js';
 import { MalmenError } from '../errors.js';
 import type { ExternalWeight } from '../graph/emit.js';
@@ -10,11 +10,12 @@ import { defineModel } from '../models/index.js';
 import type { EditableLayer, ModelDefinition } from '../models/model.js';
 import type { TensorOf } from '../tensor.js';
 import { EditableModel } from './editable-model.js';
+import { matchTensors } from './match-tensors.js';
 import type { OpenModel } from './open-model.js';
 import { openRuntime, type RuntimeOptions } from './open-runtime.js';
 import type { Resident, Runtime, WeightBinding } from './runtime.js';
 
-export interface OpenModelOptions extends Partial<RuntimeOptions> {}
+export interface OpenModelOptions extends Partial<RuntimeOptions>, OpenFolderOptions {}
 
 export class LanguageModel implements OpenModel {
   readonly definition: ModelDefinition;
@@ -34,8 +35,8 @@ export class LanguageModel implements OpenModel {
    * Checks the configuration and every tensor's presence, shape and dtype; reads no weight yet.
    * @throws MalmenError that names the file, key or tensor.
    */
-  static async open(dir: string, options: OpenModelOptions = {}): Promise<LanguageModel> {
-    const folder = await openModelFolder(dir);
+  static async open(dir: string, { weights, ...options }: OpenModelOptions = {}): Promise<LanguageModel> {
+    const folder = await openModelFolder(dir, { weights });
     const definition = defineModel(folder.config);
     matchTensors(definition, folder);
     const runtime = await openRuntime({ device: 'cpu', ...options });
@@ -78,6 +79,11 @@ export class LanguageModel implements OpenModel {
     return this.entry(parameter).dtype === 'f32';
   }
 
+  /** Whether programs can map a weight: its elements follow each other in the file. */
+  isMapped(parameter: string): boolean {
+    return this.entry(parameter).strides === undefined;
+  }
+
   /** A weight as a resident, read at its first use and kept as long as the model is open. */
   residentWeight(parameter: string): Promise<Resident> {
     const known =
@@ -104,28 +110,6 @@ export class LanguageModel implements OpenModel {
   }
 }
 
-const floatTypes: ReadonlySet<string> = new Set(['f32', 'f16', 'bf16']);
-
 function external({ dtype, path, offset, bytes }: TensorEntry): ExternalWeight {
   return { dtype: dtype as ExternalWeight['dtype'], location: basename(path), offset, bytes };
-}
-
-/** Finds every parameter's tensor. Tensors that the model does not name (mask buffers, a stored tied head) are not used. */
-function matchTensors(definition: ModelDefinition, folder: ModelFolder): Map<string, TensorEntry> {
-  const names = new Set(folder.tensors.keys());
-  const problems: string[] = [];
-  const found = new Map<string, TensorEntry>();
-  for (const { name, shape } of definition.parameters) {
-    const entry = folder.tensors.get(definition.tensorName(name, names));
-    if (!entry) problems.push(`tensor '${name}' is missing`);
-    else if (String(entry.shape) !== String(shape)) {
-      problems.push(`tensor '${entry.name}' has shape [${entry.shape}], config.json asks for [${shape}]`);
-    } else if (!floatTypes.has(entry.dtype)) {
-      problems.push(`tensor '${entry.name}' has dtype ${entry.dtype}, expected one of f32, f16, bf16`);
-    } else found.set(name, entry);
-  }
-  if (problems.length === 0) return found;
-  const shown = problems.slice(0, 5).join('; ');
-  const more = problems.length > 5 ? `; and ${problems.length - 5} more` : '';
-  throw new MalmenError('bad-input', `${folder.dir}: the weights do not fit the configuration: ${shown}${more}`);
 }

@@ -11,6 +11,8 @@ export interface OpenModel {
   binding(fed: (parameter: string) => boolean): WeightBinding;
   /** Whether a weight is stored as programs compute: 16-bit weights stay mapped and are cast where they are used. */
   isFloat32(parameter: string): boolean;
+  /** Whether programs can map a weight from its file; any other is given with each run, as float32. */
+  isMapped(parameter: string): boolean;
   /** A weight as a resident, shared by all programs. */
   residentWeight(parameter: string): Promise<Resident>;
   /** One parameter as float32, in the checkpoint's layout. */

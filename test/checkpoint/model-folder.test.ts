@@ -98,7 +98,7 @@ describe('what is refused', () => {
       'no weights',
       { 'config.json': config },
       'not-found',
-      /found neither model\.safetensors nor model\.safetensors\.index/,
+      /found none of model\.safetensors, model\.safetensors\.index\.json, pytorch_model\.bin/,
     ],
     [
       'damaged weights',

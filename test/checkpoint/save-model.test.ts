@@ -190,7 +190,7 @@ describe('what is refused, leaving nothing behind', () => {
     const out = join(newPath('parent'), 'x');
     mkdirSync(out, { recursive: true });
     writeFileSync(join(out, 'before'), '');
-    const disk = await fillDiskAtWrite(5);
+    const disk = await fillDiskAtWrite(3);
     const { error } = await save(goldenModel('llama3'), none, out);
     disk.restore();
     expect(error).toMatchObject({ name: 'MalmenError', code: 'no-space' });
