@@ -44,7 +44,7 @@ export class RunFolder {
     const run = new RunFolder(dir);
     if (options.resume && (await exists(join(dir, options.settingsFile)))) {
       await assertSameSettings(join(dir, options.settingsFile), options.settings);
-      const state = await loadState(join(dir, stateFile));
+      const state = await loadRunState(dir);
       await run.#cutLog(state?.step ?? 0);
       return { run, state };
     }
@@ -58,10 +58,8 @@ export class RunFolder {
   }
 
   /** Replaces the state file in one step. */
-  async save({ step, tensors, doubles = new Map() }: RunState): Promise<void> {
-    const floats = [...tensors].map(([name, tensor]) => tensorSource(name, tensor));
-    const exact = [...doubles].map(([name, data]) => float64Source(name, data, [data.length]));
-    await writeSafetensors(join(this.dir, stateFile), [...floats, ...exact], { step: String(step) });
+  async save(state: RunState): Promise<void> {
+    await saveRunState(this.dir, state);
   }
 
   /** Adds a line to the run's log. */
@@ -117,7 +115,16 @@ async function assertSameSettings(path: string, settings: Readonly<Record<string
   throw new MalmenError('mismatch', `${path}: cannot resume with other settings: ${list.join('; ')}`);
 }
 
-async function loadState(path: string): Promise<RunState | undefined> {
+/** Writes the state file of a folder. */
+export async function saveRunState(dir: string, { step, tensors, doubles = new Map() }: RunState): Promise<void> {
+  const floats = [...tensors].map(([name, tensor]) => tensorSource(name, tensor));
+  const exact = [...doubles].map(([name, data]) => float64Source(name, data, [data.length]));
+  await writeSafetensors(join(dir, stateFile), [...floats, ...exact], { step: String(step) });
+}
+
+/** Undefined where a folder has none. */
+export async function loadRunState(dir: string): Promise<RunState | undefined> {
+  const path = join(dir, stateFile);
   if (!(await exists(path))) return undefined;
   const { metadata, tensors: entries } = await readSafetensorsHeader(path);
   const tensors = new Map<string, TensorOf<'f32'>>();
