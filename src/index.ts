@@ -7,6 +7,7 @@ export { verifyWeights } from './checkpoint/verify-weights.js';
 export { type AskResult, ask } from './commands/ask.js';
 export { bench } from './commands/bench.js';
 export { type CheckResult, check } from './commands/check.js';
+export { type ConvertResult, convert } from './commands/convert.js';
 export { type DemoResult, demo } from './commands/demo.js';
 export { type EditResult, edit } from './commands/edit.js';
 export { type EvalResult, eval as evaluate } from './commands/eval.js';

@@ -5,6 +5,7 @@ import {
   askOptions,
   benchOptions,
   checkOptions,
+  convertOptions,
   demoOptions,
   editOptions,
   evalOptions,
@@ -135,6 +136,18 @@ export const commandTable: readonly CommandEntry[] = [
     positional: 'path',
     examples: [{ line: 'inspect runs/lm --edits 8192', meaning: 'layers that can be edited, memory of a job' }],
     load: async () => (await import('../commands/inspect.js')).inspect,
+  }),
+  defineCommand({
+    name: 'convert',
+    description: 'make an editor of what the published code trained (*_net.pth, *_opt.pth)',
+    schema: convertOptions,
+    examples: [
+      {
+        line: 'convert --model gpt2 --net malmen_net.pth --optimizer malmen_opt.pth --out runs/editor',
+        meaning: 'an editor folder for edit --editor, and for train --from',
+      },
+    ],
+    load: async () => (await import('../commands/convert.js')).convert,
   }),
   defineCommand({
     name: 'bench',

@@ -1,6 +1,6 @@
 // `malmen edit`: edits a model, saves it, opens what it saved and asks that.
 
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { saveEditedModel } from '../checkpoint/save-model.js';
 import { saveShift } from '../checkpoint/shift-file.js';
 import { splitIntoBatches } from '../data/batch.js';
@@ -20,6 +20,7 @@ import { refuseFilledFolder, writeFileAtomic } from '../util/atomic-file.js';
 import type { CommandContext } from './events.js';
 import { generateAnswers } from './generations.js';
 import type { EditOptions } from './options.js';
+import { type Rounding, roundingOf } from './rounding.js';
 import { scoreTable } from './score-table.js';
 import { type Subject, tokenizeFor, withSubject } from './subject.js';
 
@@ -38,6 +39,8 @@ export interface EditResult {
   readonly secondsPerFact: number;
   readonly verified: 'the saved checkpoint, opened again from disk';
   readonly leftOut: readonly string[];
+  /** Only where edited weights are stored in 16 bits. */
+  readonly rounding?: Rounding;
 }
 
 /** What the base model said, before it is closed. */
@@ -53,6 +56,7 @@ interface Edited {
   readonly layers: EditResult['layers'];
   readonly editSeconds: number;
   readonly leftOut: readonly string[];
+  readonly rounding: Rounding | undefined;
 }
 
 export async function edit(options: EditOptions, context: CommandContext): Promise<EditResult> {
@@ -99,6 +103,8 @@ async function editAndSave(
   for (const { name } of editable.layers) {
     edited.set(model.entry(`${name}.weight`).name, await model.runtime.download<TensorOf<'f32'>>(weights.get(name)!));
   }
+  const stored = [...edited].map(([name, values]) => ({ values, dtype: model.folder.tensors.get(name)!.dtype }));
+  const rounding = roundingOf(stored, modules.values());
   model.runtime.release(...shift.values());
   editable.releaseWeights(weights);
   const before = await askBefore(subject, editable, tokenized, options, context);
@@ -110,7 +116,7 @@ async function editAndSave(
     alongside: (folder) =>
       saveShift(join(folder, 'shift.safetensors'), { baseHash: hash, editor: editor.name, modules }),
   });
-  return { editor: editor.name, before, layers: await layerNorms(editable, modules), editSeconds, leftOut };
+  return { editor: editor.name, before, layers: await layerNorms(editable, modules), editSeconds, leftOut, rounding };
 }
 
 async function openEditor(
@@ -161,7 +167,8 @@ async function verify(
   options: EditOptions,
   context: CommandContext,
 ): Promise<FactReport[]> {
-  return withSubject({ ...options, model: options.out }, context, async ({ model, tokenizer }) => {
+  const weights = options.weights && join(options.out, basename(options.weights));
+  return withSubject({ ...options, model: options.out, weights }, context, async ({ model, tokenizer }) => {
     const editable = await model.editing([]);
     const after = await ask(editable, records, options, 'ask after', context);
     const rows = factRows(
@@ -190,7 +197,7 @@ async function layerNorms(
 
 function summary(
   options: EditOptions,
-  { editor, layers, editSeconds, leftOut }: Edited,
+  { editor, layers, editSeconds, leftOut, rounding }: Edited,
   reports: readonly FactReport[],
 ): EditResult {
   const exact = exactMatch(reports);
@@ -207,6 +214,7 @@ function summary(
     secondsPerFact: editSeconds / reports.length,
     verified: 'the saved checkpoint, opened again from disk',
     leftOut,
+    ...(rounding ? { rounding } : {}),
   };
 }
 
@@ -224,6 +232,7 @@ function tell(result: EditResult, reports: readonly FactReport[], { emit }: Comm
       result.exactMatch,
     ),
   );
+  if (result.rounding) emit({ kind: 'note', text: roundingText(result.rounding) });
   const failed = reports.filter(({ took }) => !took);
   if (failed.length > 0) {
     const rows = failed
@@ -233,4 +242,9 @@ function tell(result: EditResult, reports: readonly FactReport[], { emit }: Comm
     emit({ kind: 'table', title, columns: ['id', 'prompt', 'wanted', 'generated', 'ES'], rows });
   }
   emit({ kind: 'note', text: `saved ${result.out}: model, shift.safetensors, facts.jsonl, edit.json` });
+}
+
+function roundingText({ dtypes, shareOfShift }: Rounding): string {
+  const lost = `${(100 * shareOfShift).toPrecision(2)} %`;
+  return `the edited weights are saved as ${dtypes.join(', ')}, like the base model's: rounding changes them by ${lost} of the shift; shift.safetensors holds it unrounded`;
 }

@@ -2,7 +2,8 @@
 
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { openModelFolder, readJson } from '../checkpoint/model-folder.js';
+import { findWeights, type ModelFolder, openModelFolder } from '../checkpoint/model-folder.js';
+import { readJson } from '../checkpoint/read-json.js';
 import { saveNewModel } from '../checkpoint/save-model.js';
 import { readTensor } from '../checkpoint/stored-tensor.js';
 import { decoderBatch } from '../data/batch.js';
@@ -10,6 +11,7 @@ import { type Example, truthExamples } from '../data/record.js';
 import { readRecords } from '../data/spec.js';
 import { assertFitsContext, type TokenPair, tokenizeExamples } from '../data/tuple.js';
 import { LanguageModel } from '../engine/language-model.js';
+import { matchTensors } from '../engine/match-tensors.js';
 import { openRuntime } from '../engine/open-runtime.js';
 import { MalmenError } from '../errors.js';
 import { success } from '../eval/metrics.js';
@@ -24,6 +26,7 @@ import { RunFolder } from '../train/run-folder.js';
 import { writeFileAtomic } from '../util/atomic-file.js';
 import { Random } from '../util/random.js';
 import type { CommandContext } from './events.js';
+import { findModel } from './model-source.js';
 import type { FitOptions } from './options.js';
 
 export interface FitResult {
@@ -63,7 +66,7 @@ export async function fit(options: FitOptions, context: CommandContext): Promise
     context.emit({ kind: 'note', text: `${options.out}: already finished` });
     return finished;
   }
-  const source = await openSource(options, examples);
+  const source = await openSource(options, examples, context);
   const pairs = await tokenizeTruths(source, examples);
   const runtime = await openRuntime({
     device: options.device,
@@ -124,18 +127,24 @@ function uniqueExamples(examples: readonly Example[]): Example[] {
 }
 
 async function openSource(
-  { config: path, vocabulary, out }: FitOptions,
+  { config: named, weights: file, vocabulary, out }: FitOptions,
   examples: readonly Example[],
+  context: CommandContext,
 ): Promise<Source> {
-  const isFolder = (await stat(path).catch(() => undefined))?.isDirectory() ?? false;
+  const given = await stat(named).catch(() => undefined);
+  const path = given ? named : (await findModel(named, context)).dir;
+  const isFolder = given?.isDirectory() ?? true;
   const folder = isFolder ? path : join(path, '..');
-  const given = await readJson(isFolder ? join(path, 'config.json') : path);
+  const known = await readJson(isFolder ? join(path, 'config.json') : path);
   const tokenizerJson = await openVocabulary(vocabulary, folder, out, examples);
   const tokenizer = parseTokenizer(tokenizerJson, 'tokenizer.json');
-  const config = vocabulary ? { ...given, vocab_size: tokenizer.vocabularySize, ...endIds(tokenizer) } : given;
+  const config = vocabulary ? { ...known, vocab_size: tokenizer.vocabularySize, ...endIds(tokenizer) } : known;
   const definition = defineModel(config);
   assertFits(tokenizer, definition.vocabularySize, folder);
-  const weights = isFolder && (await hasWeights(path)) ? await readWeights(path, definition) : undefined;
+  const hasWeights = file !== undefined || (isFolder && (await findWeights(path)) !== undefined);
+  const weights = hasWeights
+    ? await readWeights(await openModelFolder(folder, { weights: file }), definition)
+    : undefined;
   return { config, definition, tokenizerJson, tokenizer, weights };
 }
 
@@ -174,23 +183,9 @@ async function readTokenizer(folder: string, out: string): Promise<string> {
   });
 }
 
-const hasWeights = (folder: string) =>
-  stat(join(folder, 'model.safetensors')).then(
-    () => true,
-    () =>
-      stat(join(folder, 'model.safetensors.index.json')).then(
-        () => true,
-        () => false,
-      ),
-  );
-
-async function readWeights(path: string, definition: ModelDefinition): Promise<Map<string, TensorOf<'f32'>>> {
-  const { tensors } = await openModelFolder(path);
-  const names = new Set(tensors.keys());
+async function readWeights(folder: ModelFolder, definition: ModelDefinition): Promise<Map<string, TensorOf<'f32'>>> {
   const weights = new Map<string, TensorOf<'f32'>>();
-  for (const { name } of definition.parameters) {
-    const entry = tensors.get(definition.tensorName(name, names));
-    if (!entry) throw new MalmenError('bad-input', `${path}: tensor '${name}' is missing`);
+  for (const [name, entry] of matchTensors(definition, folder)) {
     weights.set(name, (await readTensor(entry)) as TensorOf<'f32'>);
   }
   return weights;

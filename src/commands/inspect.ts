@@ -3,13 +3,13 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ModelFolder, openModelFolder } from '../checkpoint/model-folder.js';
-import { readSafetensorsHeader } from '../checkpoint/safetensors.js';
+import { openWeightFile } from '../checkpoint/open-weight-file.js';
 import { type EditorDescription, editorFile, readEditorDescription } from '../editors/editor-folder.js';
-import { fileError } from '../errors.js';
 import { defineModel } from '../models/index.js';
 import type { EditableLayer, ModelDefinition } from '../models/model.js';
 import type { CommandContext } from './events.js';
 import { estimateMemory, type MemoryEstimate } from './memory-estimate.js';
+import { findModel } from './model-source.js';
 import type { InspectOptions } from './options.js';
 
 export type InspectResult = ModelReport | EditorReport | FileReport;
@@ -36,9 +36,8 @@ export interface FileReport {
 }
 
 export async function inspect(options: InspectOptions, context: CommandContext): Promise<InspectResult> {
-  const info = await stat(options.path).catch((error) => {
-    throw fileError(error, options.path, 'inspecting');
-  });
+  const info = await stat(options.path).catch(() => undefined);
+  if (!info) return inspectModel({ ...options, path: (await findModel(options.path, context)).dir }, context);
   if (!info.isDirectory()) return inspectFile(options.path, context);
   const isEditor = await stat(join(options.path, editorFile)).then(
     () => true,
@@ -48,7 +47,7 @@ export async function inspect(options: InspectOptions, context: CommandContext):
 }
 
 async function inspectFile(path: string, { emit }: CommandContext): Promise<FileReport> {
-  const { metadata, tensors } = await readSafetensorsHeader(path);
+  const { metadata, tensors } = await openWeightFile(path);
   const list = [...tensors.values()].map(({ name, dtype, shape }) => ({ name, dtype, shape }));
   emit({
     kind: 'table',
@@ -75,8 +74,11 @@ async function inspectEditor(path: string, { emit }: CommandContext): Promise<Ed
   return { kind: 'editor', ...description };
 }
 
-async function inspectModel({ path, edits, rank }: InspectOptions, { emit }: CommandContext): Promise<ModelReport> {
-  const folder = await openModelFolder(path);
+async function inspectModel(
+  { path, weights, edits, rank }: InspectOptions,
+  { emit }: CommandContext,
+): Promise<ModelReport> {
+  const folder = await openModelFolder(path, { weights });
   const definition = defineModel(folder.config);
   const report = describeModel(folder, definition, { edits, rank });
   const title = `${path}: ${report.modelType}, ${(report.parameters / 1e6).toFixed(1)} M parameters (${report.dtypes.join(', ')}), vocabulary ${report.vocabulary}, ${report.contextTokens} tokens`;

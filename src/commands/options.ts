@@ -13,6 +13,15 @@ const common = {
   threads: count().optional().describe('threads of one operation (default: the physical cores)'),
 };
 
+const subject = {
+  model: path().describe('Hugging Face folder of the language model, or its name on the hub: OWNER/NAME@REVISION'),
+  weights: path()
+    .optional()
+    .describe(
+      'file of weights instead of the folder’s own: safetensors or torch.save, also with a prefix like backbone.',
+    ),
+};
+
 const output = {
   out: path().describe('output folder'),
   force: z.boolean().default(false).describe('replace an output folder that is not empty'),
@@ -23,7 +32,10 @@ const spec =
   'a .csv, .tsv or .jsonl file, or KIND:PATH with KIND one of csv, jsonl, zsre, counterfact, pararel, atlas, atlas-held-out; #SLICE after it (a:b, :b, a: or n) takes a part';
 
 export const fitOptions = z.strictObject({
-  config: path().describe('config.json of the model to make, or the folder of a checkpoint to continue from'),
+  config: path().describe(
+    'config.json of the model to make, or the checkpoint to continue from: its folder, or its name on the hub',
+  ),
+  weights: subject.weights,
   data: z.string().describe(`facts to learn: ${spec}`),
   ...output,
   resume: z.boolean().default(false).describe('continue an interrupted run in the output folder'),
@@ -40,10 +52,13 @@ export const fitOptions = z.strictObject({
 });
 
 export const trainOptions = z.strictObject({
-  model: path().describe('Hugging Face folder of the language model'),
+  ...subject,
   data: z.string().describe(`facts to learn editing on: ${spec}`),
   validation: z.string().optional().describe(`facts to watch while training: ${spec}`),
   editor: z.enum(['malmen', 'mend']).default('malmen').describe('editing method'),
+  from: path()
+    .optional()
+    .describe('editor folder to continue the training of, in a new one: its networks and optimizer'),
   ...output,
   resume: z.boolean().default(false).describe('continue an interrupted run in the output folder'),
   layers: layers.describe('layers to edit (default: the architecture’s choice)'),
@@ -87,7 +102,7 @@ export const trainOptions = z.strictObject({
 });
 
 export const editOptions = z.strictObject({
-  model: path().describe('Hugging Face folder of the language model'),
+  ...subject,
   editor: path().describe('folder of a trained editor, or ft for plain fine-tuning of the same layers'),
   records: z.string().describe(`facts to change: ${spec}`),
   ...output,
@@ -108,7 +123,7 @@ export const editOptions = z.strictObject({
 });
 
 export const evalOptions = z.strictObject({
-  model: path().describe('Hugging Face folder of the language model'),
+  ...subject,
   shift: path().optional().describe('shift.safetensors to apply'),
   records: z.string().describe(`facts to ask: ${spec}`),
   out: path().optional().describe('file for the per-fact report (JSON lines)'),
@@ -132,7 +147,7 @@ export const checkOptions = z.strictObject({
 });
 
 export const askOptions = z.strictObject({
-  model: path().describe('Hugging Face folder of the language model'),
+  ...subject,
   prompt: z.string().min(1).describe('the beginning of a sentence'),
   shift: path().optional().describe('shift.safetensors to apply: the answer after comes beside the one before'),
   maxTokens: count().default(24).describe('tokens to generate at most'),
@@ -142,9 +157,28 @@ export const askOptions = z.strictObject({
 });
 
 export const inspectOptions = z.strictObject({
-  path: path().describe('model folder, editor folder, or safetensors file'),
+  path: path().describe('model folder or name on the hub, editor folder, or file of weights'),
+  weights: subject.weights,
   edits: count().default(1000).describe('facts of the job whose memory is estimated'),
   rank: count().default(1920).describe('rank of the hyper-network of that job'),
+});
+
+export const convertOptions = z.strictObject({
+  ...subject,
+  net: path().describe('hyper-networks that the published code saved (*_net.pth)'),
+  optimizer: path()
+    .optional()
+    .describe('state of its optimizer (*_opt.pth), to continue the training with train --from'),
+  editor: z.enum(['malmen', 'mend']).default('malmen').describe('the method that it was trained for'),
+  layers: layers.describe(
+    'its layers, in the order of the published edit_modules (default: the architecture’s choice)',
+  ),
+  tokens: z
+    .enum(['answers', 'all'])
+    .optional()
+    .describe('tokens whose keys are edited (default: answers for malmen, all for mend)'),
+  ...output,
+  ...common,
 });
 
 export const benchOptions = z.strictObject({
@@ -177,4 +211,5 @@ export type InitOptions = z.infer<typeof initOptions>;
 export type CheckOptions = z.infer<typeof checkOptions>;
 export type AskOptions = z.infer<typeof askOptions>;
 export type InspectOptions = z.infer<typeof inspectOptions>;
+export type ConvertOptions = z.infer<typeof convertOptions>;
 export type BenchOptions = z.infer<typeof benchOptions>;

@@ -1,6 +1,5 @@
 // `malmen train`: trains the hyper-networks of MALMEN or MEND for one language model.
 
-import { resolve } from 'node:path';
 import { splitIntoBatches } from '../data/batch.js';
 import { readRecords } from '../data/spec.js';
 import type { TokenizedRecord } from '../data/tokenized-record.js';
@@ -22,6 +21,7 @@ import { RunFolder, type RunState } from '../train/run-folder.js';
 import { Random } from '../util/random.js';
 import type { CommandContext } from './events.js';
 import type { TrainOptions } from './options.js';
+import { startState } from './start-state.js';
 import { type Subject, tokenizeFor, withSubject } from './subject.js';
 
 export interface TrainResult {
@@ -82,13 +82,14 @@ async function openTraining(
 ): Promise<Training> {
   const layers = subject.model.layers(options.layers);
   const settings = { ...resultSettings(options), base: subject.hash, layers: layers.map(({ name }) => name) };
-  const { run, state } = await RunFolder.open(options.out, {
+  const { run, state: saved } = await RunFolder.open(options.out, {
     settingsFile: 'train.json',
     settings,
     resume: options.resume,
     force: options.force,
   });
   const editable = await subject.model.editing(layers);
+  const state = saved ?? (await openStart(subject, options));
   const whitenings = await preservedBases(editable, records, options, context);
   const editor = await openEditor(editable, options, state, whitenings);
   const { metaRate, maxGradientNorm, localityWeight } = options;
@@ -98,10 +99,28 @@ async function openTraining(
   return { subject, editable, editor, trainer, run, options, context };
 }
 
+async function openStart(subject: Subject, options: TrainOptions): Promise<RunState | undefined> {
+  if (options.from === undefined) return undefined;
+  const layers = subject.model.layers(options.layers).map(({ name }) => name);
+  return startState(options.from, subject, layers, options);
+}
+
 /** Every option that changes the editor that comes out. Paths and batch sizes do not. */
 function resultSettings(options: TrainOptions): Record<string, unknown> {
-  const { model, out, force, resume, threads, batch, hyperBatch, checkpointEvery, validation, steps, ...settings } =
-    options;
+  const {
+    model,
+    weights,
+    out,
+    force,
+    resume,
+    threads,
+    batch,
+    hyperBatch,
+    checkpointEvery,
+    validation,
+    steps,
+    ...settings
+  } = options;
   return settings;
 }
 
@@ -240,7 +259,7 @@ function describe({ subject, editable, editor, trainer, options }: Training): Ed
   return {
     format: 'malmen-editor-1',
     method: options.editor,
-    base: { hash: subject.hash, modelType: subject.model.definition.modelType, path: resolve(options.model) },
+    base: { hash: subject.hash, modelType: subject.model.definition.modelType, path: subject.name },
     layers: editable.layers.map(({ name }) => name),
     tokens: editor.tokens,
     rank: options.rank,
