@@ -15,6 +15,7 @@ interface TensorData {
 /** Row-major; `data.length` is the product of `shape`. A scalar has shape `[]`. */
 export type Tensor = { [D in DType]: TensorOf<D> }[DType];
 
+/** A tensor of one dtype in the caller's memory, row-major. */
 export interface TensorOf<D extends DType> {
   readonly dtype: D;
   readonly shape: readonly number[];

@@ -10,6 +10,7 @@ import type { TensorEntry } from './stored-tensor.js';
 import type { WeightFile } from './weight-file.js';
 import { openShards } from './weight-shards.js';
 
+/** A Hugging Face folder that was found whole: its configuration, and where every tensor's bytes are. */
 export interface ModelFolder {
   /** Absolute. */
   readonly dir: string;

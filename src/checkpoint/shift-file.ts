@@ -8,6 +8,7 @@ import { readTensor, type TensorEntry } from './stored-tensor.js';
 import { assertFinite } from './verify-weights.js';
 import type { WeightFile } from './weight-file.js';
 
+/** What `shift.safetensors` holds: the model it belongs to, who made it, a matrix for each edited layer. */
 export interface SavedShift {
   /** Content hash of the model that the shift was made for: sha256, 64 hexadecimal digits. */
   readonly baseHash: string;

@@ -9,6 +9,7 @@ import type { AskOptions } from './options.js';
 import { openShift } from './shift.js';
 import { withSubject } from './subject.js';
 
+/** What a model says to one prompt, without and with a shift. */
 export interface AskResult {
   readonly prompt: string;
   readonly before: string;
@@ -16,6 +17,7 @@ export interface AskResult {
   readonly after?: string;
 }
 
+/** `malmen ask`. @throws MalmenError for a prompt that the model cannot read, or a shift of another model */
 export async function ask(options: AskOptions, context: CommandContext): Promise<AskResult> {
   return withSubject(options, context, async (subject) => {
     const { tokenizer, model } = subject;

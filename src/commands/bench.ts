@@ -42,6 +42,7 @@ interface Run {
   readonly stages: Readonly<Record<string, number>>;
 }
 
+/** `malmen bench`: measures one part of the program on this computer, and the time that its arithmetic alone would take. */
 export async function bench(options: BenchOptions, context: CommandContext): Promise<BenchResult> {
   const measure = { step: benchStep, edit: benchEdit, solve: benchSolve, matmul: benchMatmul }[options.what];
   const { runs, flops, rate } = await measure(options, context);

@@ -12,6 +12,7 @@ import type { CommandContext } from './events.js';
 import type { CheckOptions } from './options.js';
 import { type Subject, withSubject } from './subject.js';
 
+/** What was found in a file of facts. */
 export interface CheckResult {
   readonly records: string;
   /** Absent where no model was asked: then nothing is known of lengths, tokens and what is true already. */

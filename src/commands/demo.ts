@@ -10,6 +10,7 @@ import { fit } from './fit.js';
 import { type DemoOptions, editOptions, fitOptions, trainOptions } from './options.js';
 import { train } from './train.js';
 
+/** What the whole job made, and how long it took. */
 export interface DemoResult {
   readonly out: string;
   /** Share of prompts that the taught model answers right. */

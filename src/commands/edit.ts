@@ -14,16 +14,20 @@ import type { EditableModel } from '../engine/editable-model.js';
 import { type EditScores, evaluatedPairs, factRows, summarize } from '../eval/evaluate.js';
 import { exactMatch, type FactReport, factReports, writeFactReports } from '../eval/fact-report.js';
 import type { AnswerPrediction } from '../eval/metrics.js';
+import type { NeutralScores } from '../eval/neutral-scores.js';
 import { predictPairs } from '../eval/predict.js';
 import type { TensorOf } from '../tensor.js';
 import { refuseFilledFolder, writeFileAtomic } from '../util/atomic-file.js';
+import { present } from '../util/present.js';
 import type { CommandContext } from './events.js';
 import { generateAnswers } from './generations.js';
+import { askNeutral, compareNeutral, type NeutralAnswers, neutralRecords } from './neutral.js';
 import type { EditOptions } from './options.js';
 import { type Rounding, roundingOf } from './rounding.js';
 import { scoreTable } from './score-table.js';
 import { type Subject, tokenizeFor, withSubject } from './subject.js';
 
+/** What an edit did, asked of the saved checkpoint; also the content of `edit.json`. */
 export interface EditResult {
   readonly out: string;
   readonly editor: string;
@@ -33,6 +37,8 @@ export interface EditResult {
   readonly failedIds: readonly string[];
   readonly scores: EditScores;
   readonly exactMatch?: { readonly before: number; readonly after: number };
+  /** Locality on built-in prompts; only where no record has an unrelated prompt. */
+  readonly neutral?: NeutralScores;
   /** Frobenius norm of each layer's shift, and of its weight. */
   readonly layers: readonly { readonly name: string; readonly shiftNorm: number; readonly weightNorm: number }[];
   readonly editSeconds: number;
@@ -48,6 +54,7 @@ interface Before {
   readonly records: readonly TokenizedRecord[];
   readonly predictions: readonly AnswerPrediction[];
   readonly generations: readonly string[] | undefined;
+  readonly neutral: { readonly records: readonly TokenizedRecord[]; readonly answers: NeutralAnswers };
 }
 
 interface Edited {
@@ -59,12 +66,13 @@ interface Edited {
   readonly rounding: Rounding | undefined;
 }
 
+/** `malmen edit`: writes a checkpoint, then opens and asks it. @throws MalmenError for bad records, another base model, a filled output folder */
 export async function edit(options: EditOptions, context: CommandContext): Promise<EditResult> {
   await refuseFilledFolder(options.out, options.force);
   const records = await readRecords(options.records);
   const edited = await withSubject(options, context, (subject) => editAndSave(subject, records, options, context));
-  const reports = await verify(edited.before, options, context);
-  const result = summary(options, edited, reports);
+  const { reports, neutral } = await verify(edited.before, options, context);
+  const result = summary(options, edited, reports, neutral);
   await writeFactReports(join(options.out, 'facts.jsonl'), reports);
   await writeFileAtomic(join(options.out, 'edit.json'), `${JSON.stringify({ ...result, options }, null, 2)}\n`);
   tell(result, reports, context);
@@ -135,7 +143,7 @@ async function openEditor(
 }
 
 async function askBefore(
-  { tokenizer }: Subject,
+  subject: Subject,
   editable: EditableModel,
   records: readonly TokenizedRecord[],
   options: EditOptions,
@@ -143,10 +151,17 @@ async function askBefore(
 ): Promise<Before> {
   const predictions = await ask(editable, records, options, 'ask before', context);
   const stage = { batch: options.batch, stage: 'generate before' };
+  const { tokenizer } = subject;
   const generations = options.generate
     ? await generateAnswers(editable, editable.base, tokenizer, records, stage, context)
     : undefined;
-  return { records, predictions, generations };
+  const neutral = await neutralRecords(
+    subject,
+    records.map(({ record }) => record),
+  );
+  const asked = { editable, weights: editable.base, tokenizer };
+  const answers = await askNeutral(asked, neutral, { ...options, when: 'before' }, context);
+  return { records, predictions, generations, neutral: { records: neutral, answers } };
 }
 
 async function ask(
@@ -163,10 +178,10 @@ async function ask(
 
 /** Opens what was written, as anybody would, and asks it everything. */
 async function verify(
-  { records, predictions, generations }: Before,
+  { records, predictions, generations, neutral }: Before,
   options: EditOptions,
   context: CommandContext,
-): Promise<FactReport[]> {
+): Promise<{ reports: FactReport[]; neutral: NeutralScores | undefined }> {
   const weights = options.weights && join(options.out, basename(options.weights));
   return withSubject({ ...options, model: options.out, weights }, context, async ({ model, tokenizer }) => {
     const editable = await model.editing([]);
@@ -175,10 +190,13 @@ async function verify(
       records,
       predictions.map((before, at) => [before, after[at]!]),
     );
-    if (!generations) return factReports(records, rows);
+    const asked = { editable, weights: editable.base, tokenizer };
+    const stays = await askNeutral(asked, neutral.records, { ...options, when: 'after' }, context);
+    const compared = compareNeutral(neutral.answers, stays);
+    if (!generations) return { reports: factReports(records, rows), neutral: compared };
     const stage = { batch: options.batch, stage: 'generate after' };
     const spoken = await generateAnswers(editable, editable.base, tokenizer, records, stage, context);
-    return factReports(records, rows, { before: generations, after: spoken });
+    return { reports: factReports(records, rows, { before: generations, after: spoken }), neutral: compared };
   });
 }
 
@@ -199,6 +217,7 @@ function summary(
   options: EditOptions,
   { editor, layers, editSeconds, leftOut, rounding }: Edited,
   reports: readonly FactReport[],
+  neutral: NeutralScores | undefined,
 ): EditResult {
   const exact = exactMatch(reports);
   return {
@@ -209,6 +228,7 @@ function summary(
     failedIds: reports.filter(({ took }) => !took).map(({ id }) => id),
     scores: summarize(reports),
     ...(exact ? { exactMatch: exact } : {}),
+    ...present('neutral', neutral),
     layers,
     editSeconds,
     secondsPerFact: editSeconds / reports.length,
@@ -230,6 +250,7 @@ function tell(result: EditResult, reports: readonly FactReport[], { emit }: Comm
       `${result.facts} facts edited by ${result.editor}, asked of the saved checkpoint`,
       result.scores,
       result.exactMatch,
+      result.neutral,
     ),
   );
   if (result.rounding) emit({ kind: 'note', text: roundingText(result.rounding) });

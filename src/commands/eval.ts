@@ -1,21 +1,31 @@
 // `malmen eval`: what a model says of facts, before a shift and with it.
 
-import { readRecords } from '../data/spec.js';
+import type { EditRecord } from '../data/record.js';
+import { parseSpec, readRecords } from '../data/spec.js';
 import type { EditableModel, LayerTensors } from '../engine/editable-model.js';
 import { type EditScores, evaluateRecords, summarize, underWeights } from '../eval/evaluate.js';
 import { exactMatch, type FactReport, factReports, writeFactReports } from '../eval/fact-report.js';
+import type { NeutralScores } from '../eval/neutral-scores.js';
+import { present } from '../util/present.js';
 import type { CommandContext } from './events.js';
 import { generateAnswers } from './generations.js';
+import { askNeutral, compareNeutral, neutralRecords } from './neutral.js';
+import { askOdds, type OddsById, type OddsReport, oddsTable } from './odds.js';
 import type { EvalOptions } from './options.js';
 import { scoreTable } from './score-table.js';
 import { openShift } from './shift.js';
 import { type Subject, tokenizeFor, withSubject } from './subject.js';
 
+/** What a model says of facts, before and after a shift. */
 export interface EvalResult {
   readonly facts: number;
   readonly shift?: string;
   readonly scores: EditScores;
   readonly exactMatch?: { readonly before: number; readonly after: number };
+  /** Locality on built-in prompts; only where no record has an unrelated prompt. */
+  readonly neutral?: NeutralScores;
+  /** Probabilities of new and true answers; only with `probabilities`. */
+  readonly probabilities?: OddsReport;
   readonly out?: string;
 }
 
@@ -35,12 +45,36 @@ async function evaluate(options: EvalOptions, context: CommandContext): Promise<
     const rows = await evaluateRecords(tokenized, predict);
     const speak = (stage: string, set: LayerTensors) =>
       generateAnswers(editable, set, subject.tokenizer, tokenized, { batch: options.batch, stage }, context);
-    const reports = options.generate
-      ? factReports(tokenized, rows, await generations(editable, weights, speak))
-      : factReports(tokenized, rows);
+    const odds = wantsOdds(options) ? await askOdds(editable, weights, tokenized, options, context) : undefined;
+    const spoken = options.generate ? await generations(editable, weights, speak) : undefined;
+    const reports = withOdds(factReports(tokenized, rows, spoken), odds?.byId);
     if (options.out !== undefined) await writeFactReports(options.out, reports);
-    return report(options, reports, subject, context);
+    const neutral = await neutralLocality(subject, { editable, weights }, records, options, context);
+    return report(options, reports, { neutral, probabilities: odds?.report }, subject, context);
   });
+}
+
+/** CounterFact's own metrics: of its own data, and of whatever else they are asked for. */
+function wantsOdds({ probabilities, records }: EvalOptions): boolean {
+  return probabilities ?? parseSpec(records).kind === 'counterfact';
+}
+
+function withOdds(reports: readonly FactReport[], odds: OddsById | undefined): readonly FactReport[] {
+  return odds === undefined ? reports : reports.map((one) => ({ ...one, ...present('odds', odds.get(one.id)) }));
+}
+
+async function neutralLocality(
+  subject: Subject,
+  { editable, weights }: { readonly editable: EditableModel; readonly weights: LayerTensors },
+  records: readonly EditRecord[],
+  { batch, generate }: EvalOptions,
+  context: CommandContext,
+): Promise<NeutralScores | undefined> {
+  if (weights === editable.base) return undefined;
+  const neutral = await neutralRecords(subject, records);
+  const say = (when: 'before' | 'after', set: LayerTensors) =>
+    askNeutral({ editable, weights: set, tokenizer: subject.tokenizer }, neutral, { batch, generate, when }, context);
+  return compareNeutral(await say('before', editable.base), await say('after', weights));
 }
 
 async function generations(
@@ -55,6 +89,10 @@ async function generations(
 function report(
   options: EvalOptions,
   reports: readonly FactReport[],
+  {
+    neutral,
+    probabilities,
+  }: { readonly neutral: NeutralScores | undefined; readonly probabilities: OddsReport | undefined },
   { model }: Subject,
   { emit }: CommandContext,
 ): EvalResult {
@@ -65,13 +103,17 @@ function report(
       `${reports.length} facts, ${model.folder.dir}${options.shift === undefined ? '' : ` with ${options.shift}`}`,
       scores,
       exact,
+      neutral,
     ),
   );
+  if (probabilities) emit(oddsTable(probabilities));
   return {
     facts: reports.length,
     ...(options.shift === undefined ? {} : { shift: options.shift }),
     scores,
     ...(exact ? { exactMatch: exact } : {}),
+    ...present('neutral', neutral),
+    ...present('probabilities', probabilities),
     ...(options.out === undefined ? {} : { out: options.out }),
   };
 }

@@ -1,6 +1,7 @@
 // What a running command tells whoever started it: the terminal draws these events, a server would stream them, tests
 // collect them. Knows no terminal.
 
+/** Something that a running command tells: progress, numbers, a sentence, a table. */
 export type CommandEvent =
   /** A long stage moves on. `total` is undefined where it cannot be known. Rates and time left are the listener's arithmetic. */
   | {

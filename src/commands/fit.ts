@@ -29,6 +29,7 @@ import type { CommandContext } from './events.js';
 import { findModel } from './model-source.js';
 import type { FitOptions } from './options.js';
 
+/** What a fitted language model knows. */
 export interface FitResult {
   readonly out: string;
   readonly facts: number;
@@ -51,6 +52,7 @@ interface Source {
   readonly weights: ReadonlyMap<string, TensorOf<'f32'>> | undefined;
 }
 
+/** `malmen fit`: trains a language model on facts, from nothing or from a checkpoint; can be interrupted and resumed. */
 export async function fit(options: FitOptions, context: CommandContext): Promise<FitResult> {
   const start = performance.now();
   const records = await readRecords(options.data);

@@ -7,6 +7,7 @@ import { writeFileAtomic } from '../util/atomic-file.js';
 import type { CommandContext } from './events.js';
 import type { InitOptions } from './options.js';
 
+/** What was written, and how to go on. */
 export interface InitResult {
   /** What was written. */
   readonly files: readonly string[];

@@ -12,6 +12,7 @@ import { estimateMemory, type MemoryEstimate } from './memory-estimate.js';
 import { findModel } from './model-source.js';
 import type { InspectOptions } from './options.js';
 
+/** What a path holds; `kind` tells which. */
 export type InspectResult = ModelReport | EditorReport | FileReport;
 
 export interface ModelReport {
@@ -35,6 +36,7 @@ export interface FileReport {
   readonly tensors: readonly { readonly name: string; readonly dtype: string; readonly shape: readonly number[] }[];
 }
 
+/** `malmen inspect`. @throws MalmenError for a path that is no model, editor or safetensors file */
 export async function inspect(options: InspectOptions, context: CommandContext): Promise<InspectResult> {
   const info = await stat(options.path).catch(() => undefined);
   if (!info) return inspectModel({ ...options, path: (await findModel(options.path, context)).dir }, context);

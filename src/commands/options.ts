@@ -31,6 +31,7 @@ const layers = z.array(z.string().min(1)).min(1).optional();
 const spec =
   'a .csv, .tsv or .jsonl file, or KIND:PATH with KIND one of csv, jsonl, zsre, counterfact, pararel, atlas, atlas-held-out; #SLICE after it (a:b, :b, a: or n) takes a part';
 
+/** What `malmen fit` takes. */
 export const fitOptions = z.strictObject({
   config: path().describe(
     'config.json of the model to make, or the checkpoint to continue from: its folder, or its name on the hub',
@@ -51,6 +52,7 @@ export const fitOptions = z.strictObject({
   ...common,
 });
 
+/** What `malmen train` takes. */
 export const trainOptions = z.strictObject({
   ...subject,
   data: z.string().describe(`facts to learn editing on: ${spec}`),
@@ -101,6 +103,7 @@ export const trainOptions = z.strictObject({
   ...common,
 });
 
+/** What `malmen edit` takes. */
 export const editOptions = z.strictObject({
   ...subject,
   editor: path().describe('folder of a trained editor, or ft for plain fine-tuning of the same layers'),
@@ -122,6 +125,7 @@ export const editOptions = z.strictObject({
   ...common,
 });
 
+/** What `malmen eval` takes. */
 export const evalOptions = z.strictObject({
   ...subject,
   shift: path().optional().describe('shift.safetensors to apply'),
@@ -129,13 +133,21 @@ export const evalOptions = z.strictObject({
   out: path().optional().describe('file for the per-fact report (JSON lines)'),
   batch: count().default(100).describe('prompts per pass through the language model'),
   generate: z.boolean().default(true).describe('also generate freely'),
+  probabilities: z
+    .boolean()
+    .optional()
+    .describe(
+      'also compare the probabilities of new and true answers, as CounterFact does (default: for counterfact: data)',
+    ),
   ...common,
 });
 
+/** What `malmen init` takes. */
 export const initOptions = z.strictObject({
   path: path().default('.').describe('folder for facts.csv and edit.yaml, or the .csv or .jsonl file to write'),
 });
 
+/** What `malmen check` takes. */
 export const checkOptions = z.strictObject({
   records: z.string().describe(`facts to check: ${spec}`),
   model: path()
@@ -146,6 +158,7 @@ export const checkOptions = z.strictObject({
   threads: common.threads,
 });
 
+/** What `malmen ask` takes. */
 export const askOptions = z.strictObject({
   ...subject,
   prompt: z.string().min(1).describe('the beginning of a sentence'),
@@ -156,6 +169,7 @@ export const askOptions = z.strictObject({
   ...common,
 });
 
+/** What `malmen inspect` takes. */
 export const inspectOptions = z.strictObject({
   path: path().describe('model folder or name on the hub, editor folder, or file of weights'),
   weights: subject.weights,
@@ -163,6 +177,7 @@ export const inspectOptions = z.strictObject({
   rank: count().default(1920).describe('rank of the hyper-network of that job'),
 });
 
+/** What `malmen convert` takes. */
 export const convertOptions = z.strictObject({
   ...subject,
   net: path().describe('hyper-networks that the published code saved (*_net.pth)'),
@@ -181,6 +196,7 @@ export const convertOptions = z.strictObject({
   ...common,
 });
 
+/** What `malmen bench` takes. */
 export const benchOptions = z.strictObject({
   what: z.enum(['step', 'edit', 'solve', 'matmul']).describe('what to measure'),
   repeats: count().default(3).describe('runs; the fastest counts'),
@@ -194,6 +210,7 @@ export const benchOptions = z.strictObject({
   ...common,
 });
 
+/** What `malmen demo` takes. */
 export const demoOptions = z.strictObject({
   out: path().default('runs/demo').describe('folder for everything that is made'),
   force: z.boolean().default(false).describe('start over: remove what an earlier run left in the folder'),
@@ -202,14 +219,25 @@ export const demoOptions = z.strictObject({
   ...common,
 });
 
+/** Parsed options of `malmen demo`. */
 export type DemoOptions = z.infer<typeof demoOptions>;
+/** Parsed options of `malmen fit`. */
 export type FitOptions = z.infer<typeof fitOptions>;
+/** Parsed options of `malmen train`. */
 export type TrainOptions = z.infer<typeof trainOptions>;
+/** Parsed options of `malmen edit`. */
 export type EditOptions = z.infer<typeof editOptions>;
+/** Parsed options of `malmen eval`. */
 export type EvalOptions = z.infer<typeof evalOptions>;
+/** Parsed options of `malmen init`. */
 export type InitOptions = z.infer<typeof initOptions>;
+/** Parsed options of `malmen check`. */
 export type CheckOptions = z.infer<typeof checkOptions>;
+/** Parsed options of `malmen ask`. */
 export type AskOptions = z.infer<typeof askOptions>;
+/** Parsed options of `malmen inspect`. */
 export type InspectOptions = z.infer<typeof inspectOptions>;
+/** Parsed options of `malmen convert`. */
 export type ConvertOptions = z.infer<typeof convertOptions>;
+/** Parsed options of `malmen bench`. */
 export type BenchOptions = z.infer<typeof benchOptions>;

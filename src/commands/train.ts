@@ -24,6 +24,7 @@ import type { TrainOptions } from './options.js';
 import { startState } from './start-state.js';
 import { type Subject, tokenizeFor, withSubject } from './subject.js';
 
+/** How the training of an editor ended. */
 export interface TrainResult {
   readonly out: string;
   readonly editor: string;
@@ -47,6 +48,7 @@ interface Training {
   readonly context: CommandContext;
 }
 
+/** `malmen train`: learns to edit; can be interrupted and resumed. @throws MalmenError `interrupted` after saving what can be resumed */
 export async function train(options: TrainOptions, context: CommandContext): Promise<TrainResult> {
   const records = await readRecords(options.data);
   const watched = options.validation === undefined ? undefined : await readRecords(options.validation);

@@ -139,6 +139,7 @@ export interface SplitOptions extends BatchOptions {
   readonly sortByLength?: boolean;
 }
 
+/** Padded batches of at most so many sequences, each with the places of its sequences in `pairs`. An empty list makes none. */
 export function splitIntoBatches(pairs: readonly TokenPair[], options: SplitOptions): IndexedBatch[] {
   const lengths = pairs.map(inputLength);
   const order = pairs.map((_, index) => index);

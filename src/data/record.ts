@@ -6,6 +6,7 @@ export interface Example {
   readonly answer: string;
 }
 
+/** One fact to edit in. An empty list means that nothing of the kind is measured. */
 export interface EditRecord {
   readonly id: string;
   readonly edit: Example;

@@ -3,6 +3,7 @@
 import type { EditRecord } from './record.js';
 import { assertFitsContext, type TextEncoders, type TokenPair, tokenizeExamples } from './tuple.js';
 
+/** A record in token ids; the text stays beside them. */
 export interface TokenizedRecord {
   readonly record: EditRecord;
   readonly edit: TokenPair;

@@ -42,6 +42,7 @@ const descriptionSchema = z.object({
   training: z.record(z.string(), z.unknown()),
 });
 
+/** `editor.json`: what a trained editor is and which model it belongs to. */
 export type EditorDescription = z.infer<typeof descriptionSchema>;
 
 export const editorFile = 'editor.json';

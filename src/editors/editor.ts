@@ -14,6 +14,7 @@ export interface EditProgress {
   readonly total: number;
 }
 
+/** How a shift is computed; all may be left out. */
 export interface ComputeShiftOptions {
   readonly signal?: AbortSignal;
   /** Times that the facts are captured and solved for, each under the shift so far. 1 by default; only trained editors use it. */
@@ -24,6 +25,7 @@ export interface ComputeShiftOptions {
   readonly onProgress?: (progress: EditProgress) => void;
 }
 
+/** Computes a shift that edits facts in: reads the model, changes nothing. Every editor passes the same conformance tests. */
 export interface Editor {
   readonly name: string;
   /**

@@ -12,6 +12,7 @@ export interface FineTuningSettings {
   readonly learningRate: number;
 }
 
+/** Plain fine-tuning of the edited layers on all facts, with Adam: the baseline that needs no training. */
 export class FineTuning implements Editor {
   readonly name = 'ft';
   readonly #settings: FineTuningSettings;

@@ -78,6 +78,7 @@ interface StepOutputs {
   readonly logits: TensorOf<'f32'>;
 }
 
+/** An open model whose edited layers are inputs: losses, gradients and predictions under any weights, the base ones untouched. */
 export class EditableModel {
   readonly model: OpenModel;
   readonly layers: readonly EditableLayer[];

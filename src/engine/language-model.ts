@@ -17,6 +17,7 @@ import type { Resident, Runtime, WeightBinding } from './runtime.js';
 
 export interface OpenModelOptions extends Partial<RuntimeOptions>, OpenFolderOptions {}
 
+/** A model folder, opened on a device: checked tensors, mapped weights. Close it when done. */
 export class LanguageModel implements OpenModel {
   readonly definition: ModelDefinition;
   readonly folder: ModelFolder;

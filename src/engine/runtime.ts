@@ -47,6 +47,7 @@ export interface RunResult {
   kept(name: string): Resident;
 }
 
+/** A device: compiles programs, runs them, and keeps tensors beside them. */
 export interface Runtime {
   readonly device: Device;
   /** Compiles once: the same program with the same binding object is compiled only the first time. */

@@ -5,6 +5,7 @@ import { cutAtNaturalStop, normalizeAnswer } from '../tokenizer/stop.js';
 import { writeFileAtomic } from '../util/atomic-file.js';
 import type { FactRow } from './evaluate.js';
 import { mean } from './metrics.js';
+import type { FactOdds } from './target-odds.js';
 
 /** Free generations of every record's edit prompt, in order. */
 export interface Generations {
@@ -22,6 +23,8 @@ export interface FactReport extends FactRow {
   readonly generated?: { readonly before: string; readonly after: string };
   /** The generated answer is the wanted one. */
   readonly exact?: { readonly before: boolean; readonly after: boolean };
+  /** How likely the new and the true answer are to every prompt; only where that was asked. */
+  readonly odds?: { readonly before: FactOdds; readonly after: FactOdds };
 }
 
 export function factReports(

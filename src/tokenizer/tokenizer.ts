@@ -6,6 +6,7 @@ import { Tokenizer as Native } from 'tokenizers';
 import { fileError, MalmenError } from '../errors.js';
 import { byteLevelJson } from './byte-level-json.js';
 
+/** Text to token ids and back. */
 export interface Tokenizer {
   /** The highest id, plus one. */
   readonly vocabularySize: number;
