@@ -95,7 +95,7 @@ function table(points: readonly CurvePoint[]): string {
 const model = await LanguageModel.open(options.model!);
 const tokenizer = await openTokenizer(model.folder.dir);
 const hash = await verifyWeights(model.folder);
-const records = await tokenizeRecords(tokenizer, await readRecords(options.records!), model.definition.contextTokens);
+const records = await tokenizeRecords(tokenizer, await readRecords(options.records!), model.definition);
 const points: CurvePoint[] = [];
 for (const path of options.editors!.split(',')) {
   for (const rounds of path === 'ft' ? [1] : options.rounds.split(',').map(Number))

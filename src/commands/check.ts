@@ -57,7 +57,7 @@ async function reviewWithModel(
   { batch }: CheckOptions,
   { emit, signal }: CommandContext,
 ): Promise<Finding[]> {
-  const { findings, answerable } = await reviewTokens(records, tokenizer, model.definition.contextTokens);
+  const { findings, answerable } = await reviewTokens(records, tokenizer, model.definition);
   const editable = await model.editing([]);
   const onProgress = (done: number, total: number) =>
     emit({ kind: 'progress', stage: 'ask', done, total, unit: 'facts' });

@@ -3,9 +3,9 @@
 import { basename, join } from 'node:path';
 import { saveEditedModel } from '../checkpoint/save-model.js';
 import { saveShift } from '../checkpoint/shift-file.js';
-import { splitIntoBatches } from '../data/batch.js';
 import type { EditRecord } from '../data/record.js';
 import { readRecords } from '../data/spec.js';
+import { splitIntoBatches } from '../data/split-batches.js';
 import type { TokenizedRecord } from '../data/tokenized-record.js';
 import type { Editor } from '../editors/editor.js';
 import { assertSameBase, loadEditor, readEditorDescription } from '../editors/editor-folder.js';
@@ -20,12 +20,12 @@ import type { TensorOf } from '../tensor.js';
 import { refuseFilledFolder, writeFileAtomic } from '../util/atomic-file.js';
 import { present } from '../util/present.js';
 import type { CommandContext } from './events.js';
-import { generateAnswers } from './generations.js';
+import { generateAnswers, writes } from './generations.js';
 import { askNeutral, compareNeutral, type NeutralAnswers, neutralRecords } from './neutral.js';
 import type { EditOptions } from './options.js';
 import { type Rounding, roundingOf } from './rounding.js';
 import { scoreTable } from './score-table.js';
-import { type Subject, tokenizeFor, withSubject } from './subject.js';
+import { noteRules, type Subject, tokenizeFor, withSubject } from './subject.js';
 
 /** What an edit did, asked of the saved checkpoint; also the content of `edit.json`. */
 export interface EditResult {
@@ -87,11 +87,12 @@ async function editAndSave(
 ): Promise<Edited> {
   const { model, hash } = subject;
   const tokenized = await tokenizeFor(subject, records);
+  noteRules(records, context);
   const { editable, editor, rounds } = await openEditor(subject, options);
   const start = performance.now();
   const batches = splitIntoBatches(
     tokenized.map((record) => record.edit),
-    { batchSize: options.batch, sortByLength: true },
+    { kind: model.definition.kind, batchSize: options.batch, sortByLength: true },
   );
   const shift = await editor.computeShift(
     editable,
@@ -152,7 +153,7 @@ async function askBefore(
   const predictions = await ask(editable, records, options, 'ask before', context);
   const stage = { batch: options.batch, stage: 'generate before' };
   const { tokenizer } = subject;
-  const generations = options.generate
+  const generations = options.generate && writes(subject.model.definition)
     ? await generateAnswers(editable, editable.base, tokenizer, records, stage, context)
     : undefined;
   const neutral = await neutralRecords(

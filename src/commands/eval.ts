@@ -8,13 +8,13 @@ import { exactMatch, type FactReport, factReports, writeFactReports } from '../e
 import type { NeutralScores } from '../eval/neutral-scores.js';
 import { present } from '../util/present.js';
 import type { CommandContext } from './events.js';
-import { generateAnswers } from './generations.js';
+import { generateAnswers, writes } from './generations.js';
 import { askNeutral, compareNeutral, neutralRecords } from './neutral.js';
 import { askOdds, type OddsById, type OddsReport, oddsTable } from './odds.js';
 import type { EvalOptions } from './options.js';
 import { scoreTable } from './score-table.js';
 import { openShift } from './shift.js';
-import { type Subject, tokenizeFor, withSubject } from './subject.js';
+import { noteRules, type Subject, tokenizeFor, withSubject } from './subject.js';
 
 /** What a model says of facts, before and after a shift. */
 export interface EvalResult {
@@ -34,6 +34,7 @@ async function evaluate(options: EvalOptions, context: CommandContext): Promise<
   const records = await readRecords(options.records);
   return withSubject(options, context, async (subject) => {
     const tokenized = await tokenizeFor(subject, records);
+    noteRules(records, context);
     const { editable, weights } = await openShift(subject, options.shift);
     const onProgress = (done: number, total: number) =>
       context.emit({ kind: 'progress', stage: 'ask', done, total, unit: 'prompts' });
@@ -46,7 +47,7 @@ async function evaluate(options: EvalOptions, context: CommandContext): Promise<
     const speak = (stage: string, set: LayerTensors) =>
       generateAnswers(editable, set, subject.tokenizer, tokenized, { batch: options.batch, stage }, context);
     const odds = wantsOdds(options) ? await askOdds(editable, weights, tokenized, options, context) : undefined;
-    const spoken = options.generate ? await generations(editable, weights, speak) : undefined;
+    const spoken = options.generate && writes(subject.model.definition) ? await generations(editable, weights, speak) : undefined;
     const reports = withOdds(factReports(tokenized, rows, spoken), odds?.byId);
     if (options.out !== undefined) await writeFactReports(options.out, reports);
     const neutral = await neutralLocality(subject, { editable, weights }, records, options, context);

@@ -6,9 +6,9 @@ import { findWeights, type ModelFolder, openModelFolder } from '../checkpoint/mo
 import { readJson } from '../checkpoint/read-json.js';
 import { saveNewModel } from '../checkpoint/save-model.js';
 import { readTensor } from '../checkpoint/stored-tensor.js';
-import { decoderBatch } from '../data/batch.js';
 import { type Example, truthExamples } from '../data/record.js';
 import { readRecords } from '../data/spec.js';
+import { makeBatch } from '../data/split-batches.js';
 import { assertFitsContext, type TokenPair, tokenizeExamples } from '../data/tuple.js';
 import { LanguageModel } from '../engine/language-model.js';
 import { matchTensors } from '../engine/match-tensors.js';
@@ -17,13 +17,15 @@ import { MalmenError } from '../errors.js';
 import { success } from '../eval/metrics.js';
 import { predictPairs } from '../eval/predict.js';
 import { defineModel } from '../models/index.js';
-import type { ModelDefinition } from '../models/model.js';
+import type { ModelDefinition, ParameterSpec } from '../models/model.js';
 import type { TensorOf } from '../tensor.js';
-import { assertFits, parseTokenizer, type Tokenizer } from '../tokenizer/tokenizer.js';
+import { inputLayouts } from '../tokenizer/input-layout.js';
+import { assertFits, parseTokenizer, readTokenizerJson, type Tokenizer } from '../tokenizer/tokenizer.js';
 import { trainByteLevelBpe } from '../tokenizer/train-bpe.js';
 import { initialWeights, LmTrainer, learningRateAt } from '../train/lm-trainer.js';
 import { RunFolder } from '../train/run-folder.js';
 import { writeFileAtomic } from '../util/atomic-file.js';
+import type { ModelKind } from '../util/model-kind.js';
 import { Random } from '../util/random.js';
 import type { CommandContext } from './events.js';
 import { findModel } from './model-source.js';
@@ -81,7 +83,7 @@ export async function fit(options: FitOptions, context: CommandContext): Promise
       initialWeights(source.definition.parameters, Random.stream(options.seed, 'weights'));
     const trainer = await LmTrainer.open(runtime, source.definition, { step: state?.step ?? 0, tensors });
     if (state) context.emit({ kind: 'note', text: `continuing after step ${state.step}` });
-    const loss = await trainAll(trainer, pairs, options, run, context);
+    const loss = await trainAll(trainer, source.definition.kind, pairs, options, run, context);
     const files = new Map([['tokenizer.json', source.tokenizerJson]]);
     await saveNewModel(options.out, { config: source.config, tensors: await trainer.parameters(), files });
     await run.removeState();
@@ -128,66 +130,84 @@ function uniqueExamples(examples: readonly Example[]): Example[] {
   return [...byPrompt.values()];
 }
 
-async function openSource(
-  { config: named, weights: file, vocabulary, out }: FitOptions,
-  examples: readonly Example[],
-  context: CommandContext,
-): Promise<Source> {
+async function openSource(options: FitOptions, examples: readonly Example[], context: CommandContext): Promise<Source> {
+  const { config: named, weights: file, vocabulary, seed } = options;
   const given = await stat(named).catch(() => undefined);
   const path = given ? named : (await findModel(named, context)).dir;
   const isFolder = given?.isDirectory() ?? true;
   const folder = isFolder ? path : join(path, '..');
   const known = await readJson(isFolder ? join(path, 'config.json') : path);
-  const tokenizerJson = await openVocabulary(vocabulary, folder, out, examples);
+  const { kind } = defineModel(known);
+  const tokenizerJson = await openVocabulary(options, folder, kind, examples);
   const tokenizer = parseTokenizer(tokenizerJson, 'tokenizer.json');
-  const config = vocabulary ? { ...known, vocab_size: tokenizer.vocabularySize, ...endIds(tokenizer) } : known;
+  const config = vocabulary ? { ...known, ...vocabularyConfig(tokenizer, kind) } : known;
   const definition = defineModel(config);
   assertFits(tokenizer, definition.vocabularySize, folder);
   const hasWeights = file !== undefined || (isFolder && (await findWeights(path)) !== undefined);
   const weights = hasWeights
-    ? await readWeights(await openModelFolder(folder, { weights: file }), definition)
+    ? await readWeights(await openModelFolder(folder, { weights: file }), definition, seed)
     : undefined;
   return { config, definition, tokenizerJson, tokenizer, weights };
 }
 
 /** A run's own tokenizer is learnt once and kept in its folder: a resumed run must go on with the same ids. */
 async function openVocabulary(
-  vocabulary: number | undefined,
+  { vocabulary, out }: FitOptions,
   folder: string,
-  out: string,
+  kind: ModelKind,
   examples: readonly Example[],
 ): Promise<string> {
   if (vocabulary === undefined) return readTokenizer(folder, out);
   const path = join(out, 'tokenizer.json');
   const known = await readFile(path, 'utf8').catch(() => undefined);
-  const json = known ?? learnVocabulary(examples, vocabulary);
+  const json = known ?? learnVocabulary(examples, vocabulary, kind);
   if (known === undefined) await writeFileAtomic(path, json);
   return json;
 }
 
-function learnVocabulary(examples: readonly Example[], size: number): string {
-  return trainByteLevelBpe(
-    examples.map(({ prompt, answer }) => `${prompt} ${answer}`),
-    size,
+/** What a model of a kind reads of an example, as texts. */
+const textsOf: Readonly<Record<ModelKind, (example: Example) => readonly string[]>> = {
+  decoder: ({ prompt, answer }) => [`${prompt} ${answer}`],
+  'encoder-decoder': ({ prompt, answer }) => [prompt, answer],
+  classifier: ({ prompt }) => [prompt],
+};
+
+function learnVocabulary(examples: readonly Example[], size: number, kind: ModelKind): string {
+  return trainByteLevelBpe(examples.flatMap(textsOf[kind]), size, inputLayouts[kind]);
+}
+
+/** What `config.json` says of a fresh vocabulary. */
+function vocabularyConfig({ vocabularySize, endOfText }: Tokenizer, kind: ModelKind): Record<string, number> {
+  const ends = endOfText === undefined ? {} : { eos_token_id: endOfText };
+  if (kind === 'decoder') {
+    return { vocab_size: vocabularySize, ...(endOfText === undefined ? {} : { bos_token_id: endOfText }), ...ends };
+  }
+  const start = kind === 'encoder-decoder' ? { decoder_start_token_id: 0 } : {};
+  return { vocab_size: vocabularySize, pad_token_id: 0, ...start, ...ends };
+}
+
+async function readTokenizer(folder: string, out: string): Promise<string> {
+  const json = await readTokenizerJson(folder);
+  if (json !== undefined) return json;
+  throw new MalmenError(
+    'not-found',
+    `${join(folder, 'tokenizer.json')}: no tokenizer beside the configuration; add one, or pass --vocabulary N to train one ` +
+      `into ${out}`,
   );
 }
 
-const endIds = ({ endOfText }: Tokenizer) =>
-  endOfText === undefined ? {} : { bos_token_id: endOfText, eos_token_id: endOfText };
-
-async function readTokenizer(folder: string, out: string): Promise<string> {
-  const path = join(folder, 'tokenizer.json');
-  return readFile(path, 'utf8').catch(() => {
-    throw new MalmenError(
-      'not-found',
-      `${path}: no tokenizer beside the configuration; add one, or pass --vocabulary N to train one into ${out}`,
-    );
-  });
-}
-
-async function readWeights(folder: ModelFolder, definition: ModelDefinition): Promise<Map<string, TensorOf<'f32'>>> {
-  const weights = new Map<string, TensorOf<'f32'>>();
-  for (const [name, entry] of matchTensors(definition, folder)) {
+/** A checkpoint may lack the task's head, which then starts afresh; everything else must be there. */
+async function readWeights(
+  folder: ModelFolder,
+  definition: ModelDefinition,
+  seed: number,
+): Promise<Map<string, TensorOf<'f32'>>> {
+  const names = new Set(folder.tensors.keys());
+  const isFresh = ({ name, isHead }: ParameterSpec) => isHead && !names.has(definition.tensorName(name, names));
+  const fresh = definition.parameters.filter(isFresh);
+  const stored = definition.parameters.filter((spec) => !fresh.includes(spec));
+  const weights = initialWeights(fresh, Random.stream(seed, 'head'));
+  for (const [name, entry] of matchTensors({ ...definition, parameters: stored }, folder)) {
     weights.set(name, (await readTensor(entry)) as TensorOf<'f32'>);
   }
   return weights;
@@ -196,17 +216,18 @@ async function readWeights(folder: ModelFolder, definition: ModelDefinition): Pr
 /** Prompts and answers, each answer followed by the end of text, so that generation knows where to stop. */
 async function tokenizeTruths({ tokenizer, definition }: Source, examples: readonly Example[]): Promise<TokenPair[]> {
   const named = examples.map((example) => ({ ...example, recordId: `'${example.prompt}'` }));
-  const pairs = await tokenizeExamples(tokenizer, named);
-  const end = tokenizer.endOfText === undefined ? [] : [tokenizer.endOfText];
+  const pairs = await tokenizeExamples(tokenizer, definition.kind, named);
+  const end = definition.kind === 'classifier' || tokenizer.endOfText === undefined ? [] : [tokenizer.endOfText];
   return pairs.map(({ prompt, answer }, at) => {
     const pair = { prompt, answer: [...answer, ...end] };
-    assertFitsContext(pair, definition.contextTokens, named[at]!.recordId);
+    assertFitsContext(pair, definition, named[at]!.recordId);
     return pair;
   });
 }
 
 async function trainAll(
   trainer: LmTrainer,
+  kind: ModelKind,
   pairs: readonly TokenPair[],
   options: FitOptions,
   run: RunFolder,
@@ -220,7 +241,7 @@ async function trainAll(
     const order = epochOrder(pairs, Math.floor(step / perEpoch), options);
     const chosen = order[step % perEpoch]!.map((index) => pairs[index]!);
     const learningRate = learningRateAt(step, { peak: options.learningRate, warmup: options.warmup, total });
-    const { loss, gradientNorm } = await trainer.train(decoderBatch(chosen), {
+    const { loss, gradientNorm } = await trainer.train(makeBatch(kind, chosen), {
       learningRate,
       maxGradientNorm: options.maxGradientNorm,
     });

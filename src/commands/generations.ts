@@ -3,8 +3,14 @@
 import type { TokenizedRecord } from '../data/tokenized-record.js';
 import type { EditableModel, LayerTensors } from '../engine/editable-model.js';
 import { generate } from '../eval/generate.js';
+import type { ModelDefinition } from '../models/model.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 import type { CommandContext } from './events.js';
+
+/** Whether a model says anything freely: a fact checker gives verdicts only. */
+export function writes({ kind }: Pick<ModelDefinition, 'kind'>): boolean {
+  return kind !== 'classifier';
+}
 
 /** Tokens beyond the wanted answer's length that a generation may take to come to its end. */
 const spareTokens = 8;

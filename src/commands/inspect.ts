@@ -7,6 +7,7 @@ import { openWeightFile } from '../checkpoint/open-weight-file.js';
 import { type EditorDescription, editorFile, readEditorDescription } from '../editors/editor-folder.js';
 import { defineModel } from '../models/index.js';
 import type { EditableLayer, ModelDefinition } from '../models/model.js';
+import type { ModelKind } from '../util/model-kind.js';
 import type { CommandContext } from './events.js';
 import { estimateMemory, type MemoryEstimate } from './memory-estimate.js';
 import { findModel } from './model-source.js';
@@ -18,6 +19,8 @@ export type InspectResult = ModelReport | EditorReport | FileReport;
 export interface ModelReport {
   readonly kind: 'model';
   readonly modelType: string;
+  /** What it reads and says. */
+  readonly modelKind: ModelKind;
   readonly parameters: number;
   readonly dtypes: readonly string[];
   readonly vocabulary: number;
@@ -83,7 +86,7 @@ async function inspectModel(
   const folder = await openModelFolder(path, { weights });
   const definition = defineModel(folder.config);
   const report = describeModel(folder, definition, { edits, rank });
-  const title = `${path}: ${report.modelType}, ${(report.parameters / 1e6).toFixed(1)} M parameters (${report.dtypes.join(', ')}), vocabulary ${report.vocabulary}, ${report.contextTokens} tokens`;
+  const title = `${path}: ${report.modelType} (${report.modelKind}), ${(report.parameters / 1e6).toFixed(1)} M parameters (${report.dtypes.join(', ')}), vocabulary ${report.vocabulary}, ${report.contextTokens} tokens`;
   const rows = report.layers.map((layer) => [
     layer.name,
     layer.keySize,
@@ -106,6 +109,7 @@ function describeModel(
   return {
     kind: 'model',
     modelType: definition.modelType,
+    modelKind: definition.kind,
     parameters: definition.parameters.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0),
     dtypes: [...new Set([...tensors.values()].map(({ dtype }) => dtype))],
     vocabulary: definition.vocabularySize,

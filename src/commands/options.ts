@@ -29,7 +29,7 @@ const output = {
 
 const layers = z.array(z.string().min(1)).min(1).optional();
 const spec =
-  'a .csv, .tsv or .jsonl file, or KIND:PATH with KIND one of csv, jsonl, zsre, counterfact, pararel, atlas, atlas-held-out; #SLICE after it (a:b, :b, a: or n) takes a part';
+  'a .csv, .tsv or .jsonl file, or KIND:PATH with KIND one of csv, jsonl, zsre, counterfact, fever, pararel, atlas, atlas-held-out; #SLICE after it (a:b, :b, a: or n) takes a part';
 
 /** What `malmen fit` takes. */
 export const fitOptions = z.strictObject({

@@ -72,5 +72,11 @@ function verify({ folder }: LanguageModel, { emit, signal }: CommandContext): Pr
 }
 
 export function tokenizeFor({ model, tokenizer }: Subject, records: readonly EditRecord[]): Promise<TokenizedRecord[]> {
-  return tokenizeRecords(tokenizer, records, model.definition.contextTokens);
+  return tokenizeRecords(tokenizer, records, model.definition);
+}
+
+/** Says so where rephrasings were made by rule: scores on them are about those rules. */
+export function noteRules(records: readonly EditRecord[], { emit }: CommandContext): void {
+  const count = records.filter(({ rephrasedBy }) => rephrasedBy === 'rule').length;
+  if (count > 0) emit({ kind: 'note', text: `rephrasings of ${count} of ${records.length} records were made by rule` });
 }

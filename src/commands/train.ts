@@ -1,7 +1,7 @@
 // `malmen train`: trains the hyper-networks of MALMEN or MEND for one language model.
 
-import { splitIntoBatches } from '../data/batch.js';
 import { readRecords } from '../data/spec.js';
+import { splitIntoBatches } from '../data/split-batches.js';
 import type { TokenizedRecord } from '../data/tokenized-record.js';
 import type { TokenPair } from '../data/tuple.js';
 import { type EditorDescription, metaMethods, networkShape, saveEditor } from '../editors/editor-folder.js';
@@ -22,7 +22,7 @@ import { Random } from '../util/random.js';
 import type { CommandContext } from './events.js';
 import type { TrainOptions } from './options.js';
 import { startState } from './start-state.js';
-import { type Subject, tokenizeFor, withSubject } from './subject.js';
+import { noteRules, type Subject, tokenizeFor, withSubject } from './subject.js';
 
 /** How the training of an editor ended. */
 export interface TrainResult {
@@ -54,6 +54,7 @@ export async function train(options: TrainOptions, context: CommandContext): Pro
   const watched = options.validation === undefined ? undefined : await readRecords(options.validation);
   return withSubject(options, context, async (subject) => {
     const tokenized = await tokenizeFor(subject, records);
+    noteRules(records, context);
     if (!tokenized.some(({ unrelated }) => unrelated.length > 0)) {
       context.emit({
         kind: 'warning',
@@ -149,7 +150,8 @@ async function preservedBases(
     prompt: random.pick([edit, ...rephrasings]).prompt,
     answer: was!,
   }));
-  const batches = splitIntoBatches(pairs, { batchSize, sortByLength: true }).map(({ batch }) => batch);
+  const { kind } = editable.model.definition;
+  const batches = splitIntoBatches(pairs, { kind, batchSize, sortByLength: true }).map(({ batch }) => batch);
   const onBatch = (done: number) =>
     emit({ kind: 'progress', stage: 'preserve', done, total: batches.length, unit: 'batches' });
   return preservingBases(editable, batches, preserve, onBatch);
@@ -209,7 +211,7 @@ async function trainAll(training: Training, sampler: EpisodeSampler): Promise<re
   const { trainer, run, options, context } = training;
   const recent: StepRecord[] = [];
   while (trainer.step < options.steps) {
-    const done = await trainStep(training, batchesOf(sampler, trainer.step, options));
+    const done = await trainStep(training, batchesOf(sampler, training));
     recent.push(done);
     if (recent.length > 10) recent.shift();
     const values = {
@@ -250,10 +252,10 @@ function roundOf(step: number, { rounds, roundsFrom }: TrainOptions): number {
   return step < roundsFrom ? 1 : 1 + (step % rounds);
 }
 
-function batchesOf(sampler: EpisodeSampler, step: number, { batch: batchSize }: TrainOptions): MetaBatches {
-  const { edits, rephrasings, unrelated } = sampler.draw(step);
-  const split = (pairs: readonly TokenPair[]) =>
-    splitIntoBatches(pairs, { batchSize, sortByLength: true }).map(({ batch }) => batch);
+function batchesOf(sampler: EpisodeSampler, { editable, trainer, options }: Training): MetaBatches {
+  const { edits, rephrasings, unrelated } = sampler.draw(trainer.step);
+  const splitting = { kind: editable.model.definition.kind, batchSize: options.batch, sortByLength: true };
+  const split = (pairs: readonly TokenPair[]) => splitIntoBatches(pairs, splitting).map(({ batch }) => batch);
   return { edits: split(edits), rephrasings: split(rephrasings), unrelated: split(unrelated) };
 }
 

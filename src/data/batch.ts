@@ -1,7 +1,7 @@
 // Padded batches for decoder-only models, and the way back from a batch's rows to the examples they came from.
 
 import { f32, i64, type TensorOf } from '../tensor.js';
-import { inputLength, type TokenPair } from './tuple.js';
+import type { TokenPair } from './tuple.js';
 
 export interface DecoderBatch {
   readonly size: number;
@@ -122,46 +122,4 @@ function countedPositions(mask: readonly number[], [batch, tokens]: readonly [nu
     }
   }
   return positions;
-}
-
-/** A batch and the places of its sequences in the list it was made from. */
-export interface IndexedBatch {
-  readonly batch: DecoderBatch;
-  readonly indices: readonly number[];
-}
-
-export interface SplitOptions extends BatchOptions {
-  /** Sequences in a batch at most. */
-  readonly batchSize: number;
-  /** Padded tokens in a batch at most, so that memory is bounded whatever the lengths. A longer sequence goes alone. */
-  readonly maxTokens?: number;
-  /** Sequences of like length together (less padding), the longest first, so that a lack of memory shows at once. */
-  readonly sortByLength?: boolean;
-}
-
-/** Padded batches of at most so many sequences, each with the places of its sequences in `pairs`. An empty list makes none. */
-export function splitIntoBatches(pairs: readonly TokenPair[], options: SplitOptions): IndexedBatch[] {
-  const lengths = pairs.map(inputLength);
-  const order = pairs.map((_, index) => index);
-  if (options.sortByLength) order.sort((a, b) => lengths[b]! - lengths[a]! || a - b);
-  const groups: number[][] = [];
-  let longest = 0;
-  for (const index of order) {
-    const group = groups.at(-1);
-    longest = Math.max(longest, lengths[index]!);
-    const fits =
-      group && group.length < options.batchSize && longest * (group.length + 1) <= (options.maxTokens ?? Infinity);
-    if (fits) group.push(index);
-    else {
-      groups.push([index]);
-      longest = lengths[index]!;
-    }
-  }
-  return groups.map((indices) => ({
-    batch: decoderBatch(
-      indices.map((index) => pairs[index]!),
-      options,
-    ),
-    indices,
-  }));
 }

@@ -14,17 +14,28 @@ interface PlacedRow<Row> {
   readonly row: Row;
 }
 
+/** A file that begins with `[` is a JSON list, any other JSON Lines: see {@link readJsonList} and {@link readJsonLines}. */
+export async function* readJsonListOrLines<Row>(
+  source: RecordSource,
+  schemaOf: (row: unknown) => z.ZodType<Row>,
+): AsyncGenerator<PlacedRow<Row>> {
+  for await (const { text } of readLines(source.path, source.signal)) {
+    yield* text.trimStart().startsWith('[') ? readJsonList(source, schemaOf) : readJsonLines(source, schemaOf);
+    return;
+  }
+}
+
 /** Rows of a JSON Lines file. Bad lines become problems. @throws MalmenError for a missing, damaged or empty file */
 export async function* readJsonLines<Row>(
   source: RecordSource,
-  schema: z.ZodType<Row>,
+  schemaOf: (row: unknown) => z.ZodType<Row>,
 ): AsyncGenerator<PlacedRow<Row>> {
   const { path, problems, signal } = source;
   for await (const { line, text } of readLines(path, signal)) {
     const where = `${path}:${line}`;
     const value = parseJson(text, (problem) => problems.add(where, problem));
     if (value === undefined) continue;
-    const row = check(value.json, schema);
+    const row = check(value.json, schemaOf(value.json));
     if (row.ok) yield { where, number: line, row: row.value };
     else for (const problem of row.problems) problems.add(where, problem);
   }

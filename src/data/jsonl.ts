@@ -6,5 +6,5 @@ import { recordSchema } from './record-schema.js';
 
 /** Reads line by line: a file may be larger than memory. */
 export async function* readJsonl(source: RecordSource): AsyncGenerator<PlacedRecord> {
-  for await (const { where, row } of readJsonLines(source, recordSchema)) yield { where, record: row };
+  for await (const { where, row } of readJsonLines(source, () => recordSchema)) yield { where, record: row };
 }

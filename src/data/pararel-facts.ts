@@ -89,7 +89,7 @@ const exists = (path: string) =>
 /** Beginnings of the patterns that end in the object, by relation: what follows the object must be at most a full stop. */
 async function readPatterns(table: RecordSource): Promise<Map<string, string[]>> {
   const byRelation = new Map<string, string[]>();
-  for await (const { row } of readJsonLines(table, patternSchema)) {
+  for await (const { row } of readJsonLines(table, () => patternSchema)) {
     const beginning = /^(.*\[X\].*)\[Y\]\s*\.?\s*$/.exec(row.pattern)?.[1]?.trim();
     const known = listAt(byRelation, row.relation);
     if (beginning && !known.includes(beginning)) known.push(beginning);
@@ -104,7 +104,7 @@ async function readPatterns(table: RecordSource): Promise<Map<string, string[]>>
 async function readFacts(table: RecordSource, patterns: ReadonlyMap<string, readonly string[]>) {
   const asked = new Set<string>();
   const byRelation = new Map<string, Fact[]>();
-  for await (const { row: fact } of readJsonLines(table, factSchema)) {
+  for await (const { row: fact } of readJsonLines(table, () => factSchema)) {
     const prompts = patterns.get(fact.relation)?.map((pattern) => promptOf(pattern, fact)) ?? [];
     if (prompts.length === 0 || prompts.some((prompt) => asked.has(prompt))) continue;
     for (const prompt of prompts) asked.add(prompt);

@@ -18,6 +18,8 @@ export interface EditRecord {
   readonly relation?: string;
   /** The answer that is true before the edit. */
   readonly was?: string;
+  /** The rephrasings were made by rule, because the data set has none. */
+  readonly rephrasedBy?: 'rule';
 }
 
 /** The true facts to teach a language model: the record's own prompts with `was` (or, without it, the edit's answer), and the unrelated ones. */

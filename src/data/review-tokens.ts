@@ -3,10 +3,11 @@
 import type { Finding, FindingKind } from './finding.js';
 import type { Example } from './record.js';
 import type { PlacedRecord } from './record-reader.js';
-import { inputLength, type TextEncoders, type TokenPair } from './tuple.js';
+import { answerIds, inputLength, type ModelInput, promptIds, type TextEncoders, type TokenPair } from './tuple.js';
+import { verdicts } from './verdict.js';
 
 /** What a review needs of a tokenizer. */
-export interface TextCoder extends TextEncoders {
+interface TextCoder extends TextEncoders {
   decode(lists: readonly (readonly number[])[]): Promise<readonly string[]>;
 }
 
@@ -30,16 +31,17 @@ interface Coded {
 export async function reviewTokens(
   placed: readonly PlacedRecord[],
   coder: TextCoder,
-  contextTokens: number,
+  model: ModelInput,
 ): Promise<TokenReview> {
-  const coded = await code(placed, coder);
-  const findings = coded.flatMap((one) => [...wrongLength(one, contextTokens), ...unclean(one)]);
-  const isAnswerable = ({ part, pair }: Coded) => part === 'prompt' && lengthProblem(pair, contextTokens) === undefined;
+  const coded = await code(placed, coder, model);
+  const spelling = model.kind === 'classifier' ? () => [] : unclean;
+  const findings = coded.flatMap((one) => [...wrongLength(one, model), ...spelling(one)]);
+  const isAnswerable = ({ part, pair }: Coded) => part === 'prompt' && lengthProblem(pair, model) === undefined;
   return { findings, answerable: coded.filter(isAnswerable) };
 }
 
-/** As `tokenizeExamples` does it. */
-async function code(placed: readonly PlacedRecord[], coder: TextCoder): Promise<Coded[]> {
+/** As `tokenizeExamples` does it, but that nothing is refused. */
+async function code(placed: readonly PlacedRecord[], coder: TextCoder, { kind }: ModelInput): Promise<Coded[]> {
   const all = placed.flatMap((one) => {
     const { edit, rephrasings, unrelated } = one.record;
     const named = (part: string) => (example: Example, at: number) => ({
@@ -53,8 +55,9 @@ async function code(placed: readonly PlacedRecord[], coder: TextCoder): Promise<
       ...unrelated.map(named('unrelated prompt')),
     ];
   });
-  const prompts = await coder.encodePrompts(all.map(({ example }) => example.prompt.trimEnd()));
-  const answers = await coder.encodeAnswers(all.map(({ example }) => example.answer));
+  const texts = (part: keyof Example) => all.map(({ example }) => example[part]);
+  const prompts = await promptIds(coder, kind, texts('prompt'));
+  const answers = await answerIds(coder, kind, texts('answer'));
   const written = await coder.decode(answers);
   const first = await coder.decode(answers.map((ids) => ids.slice(0, 1)));
   return all.map((one, at) => ({
@@ -69,21 +72,29 @@ function finding(kind: FindingKind, { placed: { where, record }, part }: Coded, 
   return { kind, where, id: record.id, text: `${part}: ${text}` };
 }
 
-function lengthProblem(pair: TokenPair, contextTokens: number): FindingKind | undefined {
+function lengthProblem(pair: TokenPair, { kind, contextTokens }: ModelInput): FindingKind | undefined {
   if (pair.prompt.length === 0 || pair.answer.length === 0) return 'no answer';
-  return inputLength(pair) > contextTokens ? 'too long' : undefined;
+  return inputLength(pair, kind) > contextTokens ? 'too long' : undefined;
 }
 
-function wrongLength(one: Coded, contextTokens: number): Finding[] {
-  switch (lengthProblem(one.pair, contextTokens)) {
+function wrongLength(one: Coded, model: ModelInput): Finding[] {
+  switch (lengthProblem(one.pair, model)) {
     case 'no answer':
-      return [finding('no answer', one, 'the tokenizer makes no token of the prompt or of the answer')];
+      return [
+        finding(
+          'no answer',
+          one,
+          model.kind === 'classifier'
+            ? `'${one.example.answer.trim()}' is no verdict; this model answers ${verdicts.join(' or ')} only`
+            : 'the tokenizer makes no token of the prompt or of the answer',
+        ),
+      ];
     case 'too long':
       return [
         finding(
           'too long',
           one,
-          `needs ${inputLength(one.pair)} tokens with its answer, the model reads ${contextTokens}; shorten it`,
+          `needs ${inputLength(one.pair, model.kind)} tokens with its answer, the model reads ${model.contextTokens}; shorten it`,
         ),
       ];
     default:

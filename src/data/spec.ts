@@ -5,6 +5,7 @@ import { nearest } from '../util/nearest.js';
 import { atlasFolder, readAtlas, readAtlasHeldOut } from './atlas.js';
 import { readCounterfact } from './counterfact.js';
 import { readCsv } from './csv.js';
+import { readFever } from './fever.js';
 import { readJsonl } from './jsonl.js';
 import { readPararel } from './pararel.js';
 import { type Problem, Problems } from './problems.js';
@@ -17,6 +18,7 @@ const readers = {
   zsre: readZsre,
   counterfact: readCounterfact,
   pararel: readPararel,
+  fever: readFever,
   atlas: readAtlas,
   'atlas-held-out': readAtlasHeldOut,
   jsonl: readJsonl,

@@ -1,7 +1,14 @@
 // An edit record in token ids, its identity kept. The encoders are passed in.
 
 import type { EditRecord } from './record.js';
-import { assertFitsContext, type TextEncoders, type TokenPair, tokenizeExamples } from './tuple.js';
+import {
+  answerIds,
+  assertFitsContext,
+  type ModelInput,
+  type TextEncoders,
+  type TokenPair,
+  tokenizeExamples,
+} from './tuple.js';
 
 /** A record in token ids; the text stays beside them. */
 export interface TokenizedRecord {
@@ -13,18 +20,25 @@ export interface TokenizedRecord {
   readonly was?: readonly number[];
 }
 
-/** Tokenizes all examples of all records at once; every input must fit the model's context. */
+/**
+ * Tokenizes all examples of all records at once; every input must fit the model's context.
+ * @throws MalmenError that names the record that does not fit, or that is for another kind of model
+ */
 export async function tokenizeRecords(
   encoders: TextEncoders,
   records: readonly EditRecord[],
-  contextTokens: number,
+  model: ModelInput,
 ): Promise<TokenizedRecord[]> {
   const examples = records.flatMap(({ id, edit, rephrasings, unrelated }) =>
     [edit, ...rephrasings, ...unrelated].map((example) => ({ ...example, recordId: id })),
   );
-  const pairs = await tokenizeExamples(encoders, examples);
-  for (const [at, pair] of pairs.entries()) assertFitsContext(pair, contextTokens, examples[at]!.recordId);
-  const truths = await encoders.encodeAnswers(records.map(({ was }) => was ?? ''));
+  const pairs = await tokenizeExamples(encoders, model.kind, examples);
+  for (const [at, pair] of pairs.entries()) assertFitsContext(pair, model, examples[at]!.recordId);
+  const truths = await answerIds(
+    encoders,
+    model.kind,
+    records.map(({ was }) => was ?? ''),
+  );
   const remaining = pairs.values();
   const take = (count: number) => Array.from({ length: count }, () => remaining.next().value as TokenPair);
   return records.map((record, at) => ({

@@ -1,22 +1,21 @@
 // An editor that was trained: captures rows, sends them through its hyper-networks, and lets its method (MALMEN or MEND) make
 // the shift. Also the other direction: from the loss's weight gradients to gradients of the hyper-networks' parameters.
 
-import type { CapturedRows, EditableModel, LayerTensors } from '../engine/editable-model.js';
-import type { LayerGroup } from '../engine/layer-group.js';
+import type { CapturedRows, EditableModel, LayerTensors, RowCounts } from '../engine/editable-model.js';
+import { type LayerGroup, layerRows } from '../engine/layer-group.js';
 import type { TokenChoice } from '../engine/lm-programs.js';
 import { residentMatrices } from '../engine/resident-matrix.js';
-import { type Resident, residentRows } from '../engine/runtime.js';
+import type { Resident } from '../engine/runtime.js';
 import { addShifts, asShift } from '../engine/weight-shift.js';
 import type { MatrixOps } from '../linalg/matrix-ops.js';
-import { f32, i64 } from '../tensor.js';
-import { type AnswerBatch, answerCount, type ComputeShiftOptions, type Editor } from './editor.js';
+import { f32 } from '../tensor.js';
+import type { AnswerBatch, ComputeShiftOptions, Editor } from './editor.js';
 import type { MetaMethod, ShiftAccumulator, ShiftLesson, SolvedShift } from './meta-method.js';
 import type { NetworkResidents, ResidentNetwork } from './resident-network.js';
 
 /** The captured rows of one batch of edits. */
 export interface RowChunk {
-  /** Rows of each layer. */
-  readonly rows: number;
+  readonly rows: RowCounts;
   /** The sum of the batch's token losses times the capture scale. */
   readonly loss: number;
   /** By group of layers. */
@@ -60,11 +59,6 @@ export class HyperEditor implements Editor {
     this.networks = networks;
   }
 
-  /** Rows that a batch will give for each layer. */
-  rowCount(batch: AnswerBatch): number {
-    return this.tokens === 'answers' ? answerCount(batch) : realTokens(batch).length;
-  }
-
   /**
    * Keys and value gradients of one batch. The gradient of a token does not depend on how many others are edited with it:
    * `scale` is 1 except where a published reduction is asked for.
@@ -74,15 +68,8 @@ export class HyperEditor implements Editor {
     batch: AnswerBatch,
     { scale = 1, weights = model.base }: CaptureOptions = {},
   ): Promise<RowChunk> {
-    const tokens = realTokens(batch);
-    const tensors = { ...batch.tensors, tapRows: i64(tokens, [tokens.length]) };
-    const { loss, rows } = await model.capture(
-      this.tokens === 'all' ? { tensors } : batch,
-      this.tokens,
-      scale,
-      weights,
-    );
-    return { rows: this.rowCount(batch), loss, groups: rows };
+    const { loss, rows } = await model.capture(batch, this.tokens, scale, weights);
+    return { rows: model.rowCounts(batch, this.tokens), loss, groups: rows };
   }
 
   releaseChunk(model: EditableModel, { groups }: RowChunk): void {
@@ -123,7 +110,7 @@ export class HyperEditor implements Editor {
     round: number,
     options: ComputeShiftOptions,
   ): Promise<LayerTensors> {
-    const rows = batches.reduce((sum, batch) => sum + this.rowCount(batch), 0);
+    const rows = sumRows(batches.map((batch) => model.rowCounts(batch, this.tokens)));
     const { solved } = await this.solve(
       model,
       this.#streamed(model, batches, weights, round, options),
@@ -150,11 +137,11 @@ export class HyperEditor implements Editor {
     }
   }
 
-  /** Makes the shift of all chunks; `rows` is their sum, per layer. The chunks stay the caller's. */
+  /** Makes the shift of all chunks; `rows` is the sum of theirs. The chunks stay the caller's. */
   async solve(
     model: EditableModel,
     chunks: Iterable<RowChunk> | AsyncIterable<RowChunk>,
-    rows: number,
+    rows: RowCounts,
     lambdaScale = 1,
   ): Promise<SolvedEdit> {
     const ops = residentMatrices(model.runtime);
@@ -182,7 +169,7 @@ export class HyperEditor implements Editor {
   async #accumulators(
     model: EditableModel,
     ops: MatrixOps<Resident>,
-    rows: number,
+    rows: RowCounts,
     lambdaScale: number,
   ): Promise<Map<string, ShiftAccumulator>> {
     const accumulators = new Map<string, ShiftAccumulator>();
@@ -190,7 +177,8 @@ export class HyperEditor implements Editor {
       const lambdas = await network.lambdas();
       for (const [at, { name, keySize, valueSize }] of model.groups[group]!.layers.entries()) {
         const whitening = this.whitenings.get(name);
-        const options = { layer: name, keySize, valueSize, rows, lambda: lambdas[at]! * lambdaScale, whitening };
+        const lambda = lambdas[at]! * lambdaScale;
+        const options = { layer: name, keySize, valueSize, rows: rows.get(name) ?? 0, lambda, whitening };
         accumulators.set(name, this.method.accumulate(ops, options));
       }
     }
@@ -207,9 +195,9 @@ export class HyperEditor implements Editor {
     const outputs = await network.rowOutputs(captured);
     for (const [at, { name }] of layers.entries()) {
       const own = Object.fromEntries(
-        Object.entries(outputs).map(([key, rows]) => [key, layerRows(rows, at, layers.length)]),
+        Object.entries(outputs).map(([key, rows]) => [key, layerRows(rows, captured.counts, at)]),
       );
-      await accumulators.get(name)!.add(layerRows(captured.keys, at, layers.length), own);
+      await accumulators.get(name)!.add(layerRows(captured.keys, captured.counts, at), own);
     }
     ops.release(...Object.values(outputs));
   }
@@ -253,12 +241,12 @@ export class HyperEditor implements Editor {
     lessons: readonly ShiftLesson[],
   ): Promise<NetworkResidents> {
     let sums: NetworkResidents | undefined;
-    let firstRow = 0;
+    let firstRows = lessons.map(() => 0);
     for (const captured of chunks) {
-      const { feeds, release } = await this.#lessonFeeds(model, captured, lessons, firstRow);
+      const { feeds, release } = await this.#lessonFeeds(model, captured, lessons, firstRows);
       sums = await network.gradient(captured, feeds, sums);
       release();
-      firstRow += captured.keys.shape[0]! / lessons.length;
+      firstRows = firstRows.map((row, at) => row + captured.counts[at]!);
     }
     const withLambda = new Map(sums);
     if (this.method.hasLambda) withLambda.set('lamda.weight', await logLambdaGradient(model, network, lessons));
@@ -267,10 +255,15 @@ export class HyperEditor implements Editor {
   }
 
   /** The feeds of one chunk: one stacked matrix of rows, or one matrix per layer. */
-  async #lessonFeeds(model: EditableModel, captured: CapturedRows, lessons: readonly ShiftLesson[], firstRow: number) {
+  async #lessonFeeds(
+    model: EditableModel,
+    captured: CapturedRows,
+    lessons: readonly ShiftLesson[],
+    firstRows: readonly number[],
+  ) {
     const parts: { readonly tensor: Resident; readonly owned: boolean }[] = [];
     for (const [at, lesson] of lessons.entries()) {
-      parts.push(await lesson.feed(layerRows(captured.keys, at, lessons.length), firstRow));
+      parts.push(await lesson.feed(layerRows(captured.keys, captured.counts, at), firstRows[at]!));
     }
     const tensors = parts.map(({ tensor }) => tensor);
     const owned = parts.filter((part) => part.owned).map(({ tensor }) => tensor);
@@ -287,10 +280,11 @@ export class HyperEditor implements Editor {
   }
 }
 
-/** The rows of one layer in a stack of several. */
-function layerRows(stack: Resident, layer: number, layers: number): Resident {
-  const rows = stack.shape[0]! / layers;
-  return residentRows(stack, layer * rows, (layer + 1) * rows);
+/** Layer by layer. */
+export function sumRows(counts: readonly RowCounts[]): RowCounts {
+  const sums = new Map<string, number>();
+  for (const own of counts) for (const [layer, rows] of own) sums.set(layer, (sums.get(layer) ?? 0) + rows);
+  return sums;
 }
 
 /** d/d(log lambda) = lambda d/d(lambda), [layers, 1] */
@@ -306,9 +300,4 @@ async function logLambdaGradient(
       [lessons.length, 1],
     ),
   );
-}
-
-/** Flat indices of the tokens that are not padding. */
-function realTokens({ tensors }: AnswerBatch): number[] {
-  return [...tensors.attentionMask!.data].flatMap((real, at) => (Number(real) === 1 ? [at] : []));
 }

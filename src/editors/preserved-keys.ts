@@ -1,11 +1,13 @@
 // What a shift should leave alone, as the solve sees it: the second moment of the keys of prompts whose answers stay.
 
 import type { EditableModel, LayerTensors } from '../engine/editable-model.js';
+import { layerRows } from '../engine/layer-group.js';
 import { residentMatrices } from '../engine/resident-matrix.js';
-import { type Resident, residentRows } from '../engine/runtime.js';
+import type { Resident } from '../engine/runtime.js';
 import { scale } from '../engine/weight-shift.js';
 import { whitening } from '../linalg/whitening.js';
-import { type AnswerBatch, answerCount } from './editor.js';
+import type { AnswerBatch } from './editor.js';
+import { sumRows } from './hyper-editor.js';
 
 /** Part of the mean squared key that is added to the diagonal: directions that no preserved prompt uses stay bounded. */
 const relativeRidge = 1e-3;
@@ -23,10 +25,10 @@ export async function preservingBases(
 ): Promise<LayerTensors> {
   const ops = residentMatrices(model.runtime);
   const sums = await summedMoments(model, batches, onBatch);
-  const tokens = batches.reduce((sum, batch) => sum + answerCount(batch), 0);
+  const rows = sumRows(batches.map((batch) => model.rowCounts(batch, 'answers')));
   const bases = new Map<string, Resident>();
   for (const { name, keySize } of model.layers) {
-    const moment = await scale(model.runtime, sums.get(name)!, weight / tokens);
+    const moment = await scale(model.runtime, sums.get(name)!, weight / rows.get(name)!);
     const { data } = await ops.download(moment);
     let trace = 0;
     for (let at = 0; at < keySize; at++) trace += data[at * keySize + at]!;
@@ -47,10 +49,9 @@ async function summedMoments(
   for (const [done, batch] of batches.entries()) {
     const { rows } = await model.capture(batch, 'answers', 1);
     for (const [group, { layers }] of model.groups.entries()) {
-      const { keys, valueGradients } = rows[group]!;
-      const count = keys.shape[0]! / layers.length;
+      const { keys, valueGradients, counts } = rows[group]!;
       for (const [at, { name }] of layers.entries()) {
-        const own = residentRows(keys, at * count, (at + 1) * count);
+        const own = layerRows(keys, counts, at);
         const old = sums.get(name);
         sums.set(name, await ops.multiply(own, own, { transposeA: true, ...(old ? { plus: old } : {}) }));
         if (old) ops.release(old);

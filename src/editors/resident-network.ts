@@ -22,6 +22,8 @@ export type NetworkResidents = ReadonlyMap<string, Resident>;
 interface Piece {
   readonly start: number;
   readonly end: number;
+  /** The layer that it lies in, where it lies in one. */
+  readonly layer: number;
 }
 
 export class ResidentNetwork {
@@ -87,7 +89,8 @@ export class ResidentNetwork {
     const program = makeProgram({ mean, squares: b.reduceSum(b.mul(deviations, deviations), [0], true) });
     const compiled = await this.#runtime.compile(program, allFed);
     const count = captured.keys.shape[0]!;
-    const result = await this.#runtime.run(compiled, { ...captured, inverseCount: f32([1 / count], []) });
+    const { keys, valueGradients } = captured;
+    const result = await this.#runtime.run(compiled, { keys, valueGradients, inverseCount: f32([1 / count], []) });
     this.moments.merge({
       count,
       mean: result.host<TensorOf<'f32'>>('mean').data,
@@ -131,8 +134,7 @@ export class ResidentNetwork {
     const { name, per } = this.#method.lessonInput;
     for (const piece of this.#pieces(captured)) {
       const compiled = await this.#gradientProgram(total !== undefined);
-      const lesson =
-        per === 'row' ? residentRows(lessons[0]!, piece.start, piece.end) : lessons[this.#layerOf(captured, piece)]!;
+      const lesson = per === 'row' ? residentRows(lessons[0]!, piece.start, piece.end) : lessons[piece.layer]!;
       const accumulated = Object.fromEntries([...(total ?? [])].map(([parameter, sum]) => [`sum:${parameter}`, sum]));
       const feeds = { ...this.#feeds(compiled, captured, piece), ...accumulated, [name]: lesson };
       const result = await this.#runtime.run(compiled, feeds, { keep: 'all' });
@@ -156,8 +158,7 @@ export class ResidentNetwork {
     const named = program.parameters.map(
       ({ attributes: { name } }) => [parameterInput(name), this.#parameters.get(name)!] as const,
     );
-    const rowsPerLayer = captured.keys.shape[0]! / this.shape.layers;
-    const layer = Array.from({ length: end - start }, (_, row) => Math.floor((start + row) / rowsPerLayer));
+    const layer = captured.counts.flatMap((count, at) => Array.from({ length: count }, () => at)).slice(start, end);
     const { mean } = this.moments;
     return {
       ...Object.fromEntries(named),
@@ -170,20 +171,18 @@ export class ResidentNetwork {
   }
 
   /** Ranges of at most `rowLimit` rows; inside one layer where the lesson differs by layer. */
-  #pieces({ keys }: CapturedRows): Piece[] {
-    const total = keys.shape[0]!;
-    const span = this.#method.lessonInput.per === 'layer' ? total / this.shape.layers : total;
+  #pieces({ counts }: CapturedRows): Piece[] {
+    const total = counts.reduce((sum, count) => sum + count, 0);
+    const spans = this.#method.lessonInput.per === 'layer' ? counts : [total];
     const pieces: Piece[] = [];
-    for (let first = 0; first < total; first += span) {
+    let first = 0;
+    for (const [layer, span] of spans.entries()) {
       for (let start = first; start < first + span; start += this.#rowLimit) {
-        pieces.push({ start, end: Math.min(start + this.#rowLimit, first + span) });
+        pieces.push({ start, end: Math.min(start + this.#rowLimit, first + span), layer });
       }
+      first += span;
     }
     return pieces;
-  }
-
-  #layerOf({ keys }: CapturedRows, { start }: Piece): number {
-    return Math.floor(start / (keys.shape[0]! / this.shape.layers));
   }
 
   close(): void {

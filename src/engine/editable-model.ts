@@ -4,17 +4,15 @@
 import { parameterInput } from '../graph/emit.js';
 import type { Partition } from '../graph/partition.js';
 import type { EditableLayer } from '../models/model.js';
-import { scalar, type Tensor, type TensorOf } from '../tensor.js';
+import { scalar, type TensorOf } from '../tensor.js';
 import { groupByShape, type LayerGroup } from './layer-group.js';
-import { LanguageModelPrograms, type TokenChoice } from './lm-programs.js';
+import { LanguageModelPrograms, stackHeight, type TokenChoice } from './lm-programs.js';
+import { batchDims, type ModelBatch, realTokens, withTapRows } from './model-batch.js';
 import type { OpenModel } from './open-model.js';
 import type { Compiled, Feed, Resident, RunResult, Runtime, WeightBinding } from './runtime.js';
 import { addShift } from './weight-shift.js';
 
-/** What a model reads: named tensors, as `data/batch` makes them. */
-export interface ModelBatch {
-  readonly tensors: Readonly<Record<string, Tensor>>;
-}
+export type { ModelBatch } from './model-batch.js';
 
 /** A weight, a shift or a gradient for each edited layer, by layer name; resident. */
 export type LayerTensors = ReadonlyMap<string, Resident>;
@@ -35,11 +33,16 @@ export interface FrozenBatch {
 
 /** Of the layers of one shape, layer after layer. */
 export interface CapturedRows {
-  /** [layers*rows, keySize] */
+  /** [rows, keySize] */
   readonly keys: Resident;
-  /** [layers*rows, valueSize] */
+  /** [rows, valueSize] */
   readonly valueGradients: Resident;
+  /** Rows of each layer, in the group's order. */
+  readonly counts: readonly number[];
 }
+
+/** Rows of each layer, by its name. */
+export type RowCounts = ReadonlyMap<string, number>;
 
 export interface Capture {
   readonly loss: number;
@@ -155,6 +158,12 @@ export class EditableModel {
     this.runtime.release(...Object.values(crossing));
   }
 
+  /** The rows that a capture of this batch has for each layer. */
+  rowCounts({ tensors }: ModelBatch, tokens: TokenChoice): RowCounts {
+    const counts = { answers: tensors.answerRows!.shape[0]!, taps: realTokens(tensors.attentionMask!).length };
+    return new Map([...this.#programs.capturedRows(tokens)].map(([layer, rows]) => [layer, counts[rows]]));
+  }
+
   /**
    * Keys and value gradients under `weights` (the base weights by default) at the chosen tokens, for the summed answer loss times `scale`: one entry
    * per group of layers (see {@link groups}).
@@ -167,18 +176,27 @@ export class EditableModel {
   ): Promise<Capture> {
     const name = `capture ${tokens}`;
     const cut = () => this.#programs.capture(tokens);
-    const frozen = await this.#freeze(batch, name, cut);
+    const counts = this.#groupCounts(batch, tokens);
+    const heights = counts.map((own, group) => [stackHeight(group), own.reduce((sum, count) => sum + count, 0)]);
+    const cold = await this.#freeze(withTapRows(batch), name, cut);
+    const frozen = { ...cold, dims: { ...cold.dims, ...Object.fromEntries(heights) } };
     try {
       const keep = this.groups.flatMap((_, group) => [`keys:${group}`, `valueGradients:${group}`]);
       const result = await this.#live(name, cut, frozen, weights, { lossScale: scalar(scale) }, keep);
       const rows = this.groups.map((_, group) => ({
         keys: result.kept(`keys:${group}`),
         valueGradients: result.kept(`valueGradients:${group}`),
+        counts: counts[group]!,
       }));
       return { loss: result.host('loss').data[0] as number, rows };
     } finally {
       this.releaseFrozen(frozen);
     }
+  }
+
+  #groupCounts(batch: ModelBatch, tokens: TokenChoice): number[][] {
+    const counts = this.rowCounts(batch, tokens);
+    return this.groups.map(({ layers }) => layers.map(({ name }) => counts.get(name)!));
   }
 
   /** The loss of one batch under `weights` and its gradient for each edited weight. */
@@ -308,13 +326,4 @@ function pick({ program }: Compiled, feeds: Readonly<Record<string, Feed>>): Rec
     ...program.parameters.map(({ attributes }) => parameterInput(attributes.name)),
   ]);
   return Object.fromEntries(Object.entries(feeds).filter(([name]) => wanted.has(name)));
-}
-
-function batchDims({ tensors }: ModelBatch): Record<string, number> {
-  const [batch, tokens] = tensors.tokenIds!.shape as [number, number];
-  const taps = tensors.tapRows?.shape[0];
-  // With a memory the mask also covers the tokens before these.
-  const context = tensors.attentionMask?.shape[1] ?? tokens;
-  const answers = tensors.answerRows!.shape[0]!;
-  return { batch, tokens, context, past: context - tokens, answers, ...(taps === undefined ? {} : { taps }) };
 }

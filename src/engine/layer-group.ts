@@ -1,6 +1,7 @@
 // Layers of one shape: they share one hyper-network and are captured as one stack of rows.
 
 import type { EditableLayer } from '../models/model.js';
+import { type Resident, residentRows } from './runtime.js';
 
 export interface LayerGroup {
   readonly keySize: number;
@@ -20,4 +21,10 @@ export function groupByShape(layers: readonly EditableLayer[]): LayerGroup[] {
     valueSize: members[0]!.valueSize,
     layers: members,
   }));
+}
+
+/** The rows of one layer in a stack of several, of which each has its number of rows. A view: not to be released. */
+export function layerRows(stack: Resident, counts: readonly number[], layer: number): Resident {
+  const start = counts.slice(0, layer).reduce((sum, count) => sum + count, 0);
+  return residentRows(stack, start, start + counts[layer]!);
 }

@@ -6,11 +6,14 @@ import { gradients } from '../graph/grad.js';
 import type { Value } from '../graph/ops.js';
 import { type Partition, partition } from '../graph/partition.js';
 import { makeProgram, type Program } from '../graph/program.js';
-import type { EditableLayer, Forward, MemoryMode, ModelDefinition } from '../models/model.js';
+import type { EditableLayer, Forward, MemoryMode, ModelDefinition, Tap } from '../models/model.js';
 import { groupByShape } from './layer-group.js';
 
 /** Which tokens' keys and value gradients are captured. */
 export type TokenChoice = 'answers' | 'all';
+
+/** The rows of one layer that are captured: those that carry a label, or those of the input `tapRows`. */
+export type RowChoice = 'answers' | 'taps';
 
 const labels = b.input('labels', ['answers'], 'i64');
 /** The factor that makes a sum over answer tokens the mean over whatever set the caller averages. */
@@ -29,7 +32,11 @@ function divergenceLoss({ logits }: Forward): Value {
 
 const weightName = (layer: EditableLayer) => `${layer.name}.weight`;
 
-const stackLayers = (rows: readonly Value[]) => (rows.length === 1 ? rows[0]! : b.concat(rows, 0));
+/** The name of the height of a group's stack where its layers have different numbers of rows. */
+export const stackHeight = (group: number) => `stack${group}`;
+
+const stackLayers = (rows: readonly Value[], group: number) =>
+  rows.length === 1 ? rows[0]! : b.concat(rows, 0, stackHeight(group));
 
 /** Builds programs for one model and one choice of layers. */
 export class LanguageModelPrograms {
@@ -38,6 +45,7 @@ export class LanguageModelPrograms {
   readonly #edited: ReadonlySet<string>;
   /** What the model itself reads; everything else that is fed (rows, labels, loss factors, sums) makes a value live. */
   readonly #modelInputs: ReadonlySet<string>;
+  readonly #capturedRows = new Map<TokenChoice, ReadonlyMap<string, RowChoice>>();
 
   constructor(definition: ModelDefinition, layers: readonly EditableLayer[]) {
     this.#definition = definition;
@@ -57,10 +65,24 @@ export class LanguageModelPrograms {
     return this.#definition.forward({ answersOnlyInLastBlock: tokens === 'answers' });
   }
 
+  /** By layer name. A decoder that has an encoder reads answer tokens only; the encoder beside it has none. */
+  capturedRows(tokens: TokenChoice): ReadonlyMap<string, RowChoice> {
+    const known = this.#capturedRows.get(tokens);
+    if (known) return known;
+    const { taps } = this.#forward(tokens);
+    const rows = new Map(this.#layers.map(({ name }) => [name, this.#rowChoice(taps.get(name)!, tokens)]));
+    this.#capturedRows.set(tokens, rows);
+    return rows;
+  }
+
+  #rowChoice({ rows }: Tap, tokens: TokenChoice): RowChoice {
+    if (rows !== 'tokens') return 'answers';
+    return tokens === 'all' || this.#definition.kind === 'encoder-decoder' ? 'taps' : 'answers';
+  }
+
   /**
-   * Outputs `loss` [], and per group of layers of one shape `keys:G` [layers*taps, keySize] and `valueGradients:G`
-   * [layers*taps, valueSize], layer after layer: the rows of `tapRows` (i64, flat token indices), or for `answers` those of
-   * `answerRows`.
+   * Outputs `loss` [], and per group of layers of one shape `keys:G` [rows, keySize] and `valueGradients:G` [rows, valueSize],
+   * layer after layer: of each its {@link capturedRows}, those of `tapRows` (i64, flat token indices) or of `answerRows`.
    */
   capture(tokens: TokenChoice): Partition {
     const forward = this.#forward(tokens);
@@ -74,15 +96,16 @@ export class LanguageModelPrograms {
       loss,
       names.map((name) => merged.get(name)!),
     );
-    const tapRows = tokens === 'all' ? b.input('tapRows', ['taps'], 'i64') : b.input('answerRows', ['answers'], 'i64');
+    const indices = { taps: b.input('tapRows', ['taps'], 'i64'), answers: b.input('answerRows', ['answers'], 'i64') };
+    const choices = this.capturedRows(tokens);
     const select = (name: string, rows: Value) =>
-      taps.get(name)!.rows === 'answers' ? rows : b.gatherRows(rows, tapRows);
+      taps.get(name)!.rows === 'answers' ? rows : b.gatherRows(rows, indices[choices.get(name)!]);
     const outputs: Record<string, Value> = { loss };
     groupByShape(this.#layers).forEach(({ layers }, group) => {
       const keys = layers.map(({ name }) => select(name, taps.get(name)!.keys));
       const valueGradients = layers.map(({ name }) => select(name, found[names.indexOf(name)]!));
-      outputs[`keys:${group}`] = stackLayers(keys);
-      outputs[`valueGradients:${group}`] = stackLayers(valueGradients);
+      outputs[`keys:${group}`] = stackLayers(keys, group);
+      outputs[`valueGradients:${group}`] = stackLayers(valueGradients, group);
     });
     return this.#cut(outputs);
   }

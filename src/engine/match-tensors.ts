@@ -21,9 +21,10 @@ export function matchTensors(
   const names = new Set(named.keys());
   const problems: string[] = [];
   const found = new Map<string, TensorEntry>();
-  for (const { name, shape } of definition.parameters) {
+  for (const { name, shape, isHead } of definition.parameters) {
     const entry = named.get(definition.tensorName(name, names));
-    if (!entry) problems.push(`tensor '${name}' is missing`);
+    const hint = isHead ? ' (the head of the task: `malmen fit` can teach this checkpoint one)' : '';
+    if (!entry) problems.push(`tensor '${name}' is missing${hint}`);
     else if (String(entry.shape) !== String(shape)) {
       problems.push(`tensor '${entry.name}' has shape [${entry.shape}], config.json asks for [${shape}]`);
     } else if (!floatTypes.has(entry.dtype)) {

@@ -1,11 +1,12 @@
 // Free generation, greedy or sampled, of many prompts at once. Models with a memory read each token once; others read the whole
 // sequence again at each step, with the same result.
 
-import { decoderBatch } from '../data/batch.js';
-import type { EditableModel, LayerTensors } from '../engine/editable-model.js';
-import type { TensorOf } from '../tensor.js';
+import { makeBatch } from '../data/split-batches.js';
+import type { EditableModel, LayerTensors, ModelBatch } from '../engine/editable-model.js';
+import { i64, type TensorOf } from '../tensor.js';
 import { hasNaturalStop } from '../tokenizer/stop.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
+import type { ModelKind } from '../util/model-kind.js';
 import type { Random } from '../util/random.js';
 import { GrowingBatch } from './growing-batch.js';
 
@@ -30,7 +31,10 @@ export interface Sampling {
   readonly random: Random;
 }
 
-/** The continuation of each prompt (token ids), without the end-of-text token. */
+/**
+ * The continuation of each prompt (token ids), without the end-of-text token; of an encoder-decoder, what its decoder writes.
+ * For models that write: a classifier has no next token.
+ */
 export async function generate(
   model: EditableModel,
   weights: LayerTensors,
@@ -66,6 +70,9 @@ async function generateBatch(
 ): Promise<void> {
   const room = model.model.definition.contextTokens;
   let open = indices.filter((index) => prompts[index]!.length <= room);
+  // Beside an encoder, the decoder has its own room.
+  const shared = model.model.definition.kind === 'decoder';
+  const read = (index: number) => (shared ? prompts[index]!.length : 0) + generated[index]!.length;
   const source = nextTokenSource(model, weights, prompts, generated, open, options.sampling);
   try {
     for (let step = 0; step < options.maxTokens && open.length > 0; step++) {
@@ -75,9 +82,7 @@ async function generateBatch(
         .map((index, at) => ({ index, token: next[at]! }))
         .filter(({ token }) => token !== tokenizer.endOfText);
       for (const { index, token } of going) generated[index]!.push(token);
-      open = going
-        .map(({ index }) => index)
-        .filter((index) => prompts[index]!.length + generated[index]!.length <= room);
+      open = going.map(({ index }) => index).filter((index) => read(index) <= room);
       if (options.stopAtSentence) open = await withoutStopped(tokenizer, generated, open);
     }
   } finally {
@@ -101,7 +106,7 @@ function nextTokenSource(
   sampling: Sampling | undefined,
 ): NextTokenSource {
   if (!model.canStep || all.length === 0) {
-    const whole = (index: number) => [...prompts[index]!, ...generated[index]!];
+    const whole = (index: number) => ({ prompt: prompts[index]!, written: generated[index]! });
     return { next: (open) => nextTokens(model, weights, open.map(whole), sampling), close: () => {} };
   }
   const sequences = new GrowingBatch(
@@ -131,14 +136,35 @@ async function withoutStopped(
   return open.filter((_, at) => !hasNaturalStop(texts[at]!));
 }
 
+/** A sequence that is being written. */
+interface Unfinished {
+  readonly prompt: readonly number[];
+  readonly written: readonly number[];
+}
+
+/** A batch that asks for one token of each sequence, the next: whatever its label, the last answer row is where it is said. */
+function nextTokenBatch(kind: ModelKind, sequences: readonly Unfinished[]): ModelBatch {
+  const { tensors, answerCounts } = makeBatch(
+    kind,
+    sequences.map(({ prompt, written }) => ({ prompt, answer: [...written, 0] })),
+  );
+  let end = 0;
+  const last = answerCounts.map((count) => {
+    end += count;
+    return end - 1;
+  });
+  const rows = last.map((at) => Number(tensors.answerRows.data[at]));
+  const [answerRows, labels] = [i64(rows, [rows.length]), i64(new Array<number>(rows.length).fill(0), [rows.length])];
+  return { tensors: { ...tensors, answerRows, labels } };
+}
+
 async function nextTokens(
   model: EditableModel,
   weights: LayerTensors,
-  sequences: readonly (readonly number[])[],
+  sequences: readonly Unfinished[],
   sampling: Sampling | undefined,
 ): Promise<number[]> {
-  // One answer token: the row of each sequence's last token is asked, whatever its label.
-  const frozen = await model.freeze(decoderBatch(sequences.map((prompt) => ({ prompt, answer: [0] }))));
+  const frozen = await model.freeze(nextTokenBatch(model.model.definition.kind, sequences));
   try {
     if (!sampling) return Array.from((await model.predict(frozen, weights)).predicted, Number);
     const logits = await model.logits(frozen, weights);

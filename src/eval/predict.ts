@@ -1,7 +1,7 @@
 // What a model says at the answer tokens of many examples, teacher forced, under one or more sets of weights: the frozen part
 // of each batch runs once for all of them.
 
-import { splitIntoBatches } from '../data/batch.js';
+import { splitIntoBatches } from '../data/split-batches.js';
 import type { TokenPair } from '../data/tuple.js';
 import type { EditableModel, LayerTensors } from '../engine/editable-model.js';
 import type { AnswerPrediction } from './metrics.js';
@@ -22,7 +22,8 @@ export async function predictPairs(
 ): Promise<AnswerPrediction[][]> {
   const found: AnswerPrediction[][] = pairs.map(() => []);
   let done = 0;
-  for (const { batch, indices } of splitIntoBatches(pairs, { batchSize, maxTokens: 16_384, sortByLength: true })) {
+  const splitting = { kind: model.model.definition.kind, batchSize, maxTokens: 16_384, sortByLength: true };
+  for (const { batch, indices } of splitIntoBatches(pairs, splitting)) {
     signal?.throwIfAborted();
     const frozen = await model.freeze(batch);
     for (const set of weights) {

@@ -1,6 +1,6 @@
 // Edits and asks in one go: the shift of some records, and what the shifted model then says of them.
 
-import { splitIntoBatches } from '../data/batch.js';
+import { splitIntoBatches } from '../data/split-batches.js';
 import type { TokenizedRecord } from '../data/tokenized-record.js';
 import type { ComputeShiftOptions, Editor } from '../editors/editor.js';
 import type { EditableModel } from '../engine/editable-model.js';
@@ -23,7 +23,7 @@ export async function scoreEdit(
   const { batch, signal, onEditProgress, rounds = 1, lambdaScale = 1 } = options;
   const batches = splitIntoBatches(
     records.map(({ edit }) => edit),
-    { batchSize: batch, sortByLength: true },
+    { kind: model.model.definition.kind, batchSize: batch, sortByLength: true },
   );
   const shift = await editor.computeShift(
     model,

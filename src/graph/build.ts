@@ -106,6 +106,9 @@ export const concat = (values: readonly Value[], axis: number, total?: string): 
   makeValue('concat', values, { axis, ...(total === undefined ? {} : { total }) });
 export const slice = (x: Value, axis: number, start: number, end: number): Value =>
   makeValue('slice', [x], { axis, start, end });
+/** Zeros before and after along an axis. */
+export const pad = (x: Value, axis: number, before: number, after: number): Value =>
+  makeValue('pad', [x], { axis, before, after });
 export const gatherRows = (table: Value, indices: Value): Value => makeValue('gatherRows', [table, indices], {});
 export const scatterAddRows = (updates: Value, indices: Value, rows: Dim): Value =>
   makeValue('scatterAddRows', [updates, indices], { rows });
@@ -119,3 +122,5 @@ export const rmsNorm = (x: Value, weight: Value, epsilon: number): Value =>
   makeValue('rmsNorm', [x, weight], { epsilon });
 export const argMax = (x: Value): Value => makeValue('argMax', [x], {});
 export const causalMask = (rows: Dim, columns: Dim = rows): Value => makeValue('causalMask', [], { rows, columns });
+export const relativeIndices = (rows: Dim, columns: Dim, table: readonly number[]): Value =>
+  makeValue('relativeIndices', [], { rows, columns, table });

@@ -94,6 +94,15 @@ function rmsNormNode(e: Emitter, inputs: readonly Name[], epsilon: number): read
   return e.nodes('SimplifiedLayerNormalization', inputs, { axis: -1, epsilon: { float: epsilon } }, 2);
 }
 
+/** An int64 constant scalar. */
+const integer = (e: Emitter, value: number) => one(e, 'Squeeze', [e.integers([value])]);
+
+/** 0, 1, ... below `size`, with an axis of size 1 at `axis`. */
+function counted(e: Emitter, size: Dim, axis: 0 | 1): Name {
+  const count = one(e, 'Squeeze', [e.shape([size])]);
+  return one(e, 'Unsqueeze', [one(e, 'Range', [integer(e, 0), count, integer(e, 1)]), e.integers([axis])]);
+}
+
 export const emitRules: { readonly [K in Exclude<OpName, 'input' | 'parameter' | 'constant'>]: EmitRule<K> } = {
   vector: (e, _, { attributes: { values } }) => e.numbers(values),
   toFloat: (e, inputs) => one(e, 'Cast', inputs, { to: onnxFloat }),
@@ -188,5 +197,12 @@ export const emitRules: { readonly [K in Exclude<OpName, 'input' | 'parameter' |
   causalMask(e, _, { attributes: { rows, columns } }) {
     const full = one(e, 'Expand', [e.number(maskedScore), e.shape([rows, columns])]);
     return one(e, 'Trilu', [full, firstMaskedDiagonal(e, rows, columns)], { upper: 1 });
+  },
+  relativeIndices(e, _, { attributes: { rows, columns, table } }) {
+    const most = (table.length - 1) / 2;
+    const [row, column] = [counted(e, rows, 1), counted(e, columns, 0)]; // [rows, 1] and [1, columns]
+    const distance = one(e, 'Sub', [column, row]);
+    const held = one(e, 'Clip', [distance, integer(e, -most), integer(e, most)]);
+    return one(e, 'Gather', [e.integers(table), one(e, 'Add', [held, integer(e, most)])], { axis: 0 });
   },
 };

@@ -98,6 +98,8 @@ export interface OpAttributes {
    * diagonal.
    */
   readonly causalMask: { readonly rows: Dim; readonly columns: Dim };
+  /** -> i64 [rows, columns]: `table[m + d]` with d = column - row, held within -m and m, of a table with 2m + 1 entries. */
+  readonly relativeIndices: { readonly rows: Dim; readonly columns: Dim; readonly table: readonly number[] };
 }
 
 export type OpName = keyof OpAttributes;

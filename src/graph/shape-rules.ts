@@ -279,4 +279,9 @@ const shapeRules: { readonly [K in OpName]: ShapeRule<K> } = {
     return { shape: shape.slice(0, -1), dtype: 'i64' };
   },
   causalMask: (_, { rows, columns }) => f32([rows, columns]),
+  relativeIndices(inputs, { rows, columns, table }) {
+    if (table.length % 2 === 0)
+      fail('relativeIndices', 'the table must have as many entries on both sides of 0', inputs);
+    return { shape: [rows, columns], dtype: 'i64' };
+  },
 };

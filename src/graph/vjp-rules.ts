@@ -146,6 +146,7 @@ export const vjpRules: { readonly [K in OpName]: VjpRule<K> } = {
 
   argMax: notDifferentiable,
   causalMask: noInputs,
+  relativeIndices: noInputs,
 };
 
 function numericSize(op: OpName, x: Value, axis: number): number {

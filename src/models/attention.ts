@@ -5,25 +5,32 @@ import { type Dim, multiplyDims } from '../graph/dim.js';
 import { maskedScore, type Value } from '../graph/ops.js';
 import type { MemoryMode } from './model.js';
 
+/** The tokens of one side: an encoder-decoder has two. */
+type TokenAxis = 'tokens' | 'decoderTokens';
+
 /** [batch*tokens, heads*headSize] -> [batch, heads, tokens, headSize] */
-function splitHeads(rows: Value, heads: number): Value {
+function splitHeads(rows: Value, heads: number, tokens: TokenAxis): Value {
   const headSize = (rows.shape[1] as number) / heads;
-  return transpose(reshape(rows, ['batch', 'tokens', heads, headSize]), [0, 2, 1, 3]);
+  return transpose(reshape(rows, ['batch', tokens, heads, headSize]), [0, 2, 1, 3]);
 }
 
 /** [batch, heads, tokens, headSize] -> [batch*tokens, heads*headSize] */
 function mergeHeads(x: Value): Value {
   const width = (x.shape[1] as number) * (x.shape[3] as number);
-  return reshape(transpose(x, [0, 2, 1, 3]), ['batch*tokens', width]);
+  return reshape(transpose(x, [0, 2, 1, 3]), [multiplyDims('batch', x.shape[2]!), width]);
 }
 
 export interface AttentionOptions {
   readonly heads: number;
   /** Heads of k and v, each used by heads / keyValueHeads neighbouring heads of q. Default: `heads`. */
   readonly keyValueHeads?: number;
+  /** The axis of q, `tokens` by default. */
+  readonly queries?: TokenAxis;
+  /** The axis of k and v, `tokens` by default. */
+  readonly keys?: TokenAxis;
   /** Multiplies the scores before the softmax. */
   readonly scale: number;
-  /** Added to the scores: [batch, 1, tokens, tokens], or [batch, 1, tokens, context] with a memory that is extended. */
+  /** Added to the scores: [batch, 1, tokens, tokens], [batch, 1, tokens, context] with a memory that is extended, or with a number for each head. */
   readonly mask: Value;
   /** Where keys and values are kept for later tokens. */
   readonly memory?: AttentionMemory;
@@ -37,12 +44,16 @@ export interface AttentionOptions {
  */
 export function attend(q: Value, k: Value, v: Value, options: AttentionOptions): Value {
   const { heads, keyValueHeads = heads, scale, mask, memory, place = (x) => x } = options;
-  const own = { keys: place(splitHeads(k, keyValueHeads)), values: splitHeads(v, keyValueHeads) };
+  const { queries: queryAxis = 'tokens', keys: keyAxis = 'tokens' } = options;
+  const own = {
+    keys: place(splitHeads(k, keyValueHeads, keyAxis)),
+    values: splitHeads(v, keyValueHeads, keyAxis),
+  };
   const { keys, values } = memory?.extend(own) ?? own; // [batch, keyValueHeads, context, headSize]
-  const queries = stackGroups(place(splitHeads(q, heads)), keyValueHeads);
-  const scores = unstackGroups(matMul(queries, keys, { transposeB: true }), heads); // [batch, heads, tokens, context]
+  const queries = stackGroups(place(splitHeads(q, heads, queryAxis)), keyValueHeads);
+  const scores = unstackGroups(matMul(queries, keys, { transposeB: true }), heads, queryAxis); // [batch, heads, tokens, context]
   const weights = stackGroups(softmax(add(mul(scores, scale), mask)), keyValueHeads);
-  return mergeHeads(unstackGroups(matMul(weights, values), heads));
+  return mergeHeads(unstackGroups(matMul(weights, values), heads, queryAxis));
 }
 
 /**
@@ -55,13 +66,13 @@ function stackGroups(x: Value, keyValueHeads: number): Value {
 }
 
 /** The reverse of {@link stackGroups}. */
-function unstackGroups(x: Value, heads: number): Value {
+function unstackGroups(x: Value, heads: number, tokens: TokenAxis): Value {
   const [batch, , , n] = x.shape as [Dim, number, Dim, Dim];
-  return reshape(x, [batch, heads, 'tokens', n]);
+  return reshape(x, [batch, heads, tokens, n]);
 }
 
 /** 0 where a token may be seen, `maskedScore` where it is padding: [batch, 1, 1, tokens]. */
-function paddingMask(tokens = 'tokens'): Value {
+export function paddingMask(tokens = 'tokens'): Value {
   const mask = reshape(input('attentionMask', ['batch', tokens]), ['batch', 1, 1, tokens]);
   return mul(sub(1, mask), maskedScore);
 }

@@ -144,6 +144,7 @@ export function gpt2(json: Readonly<Record<string, unknown>>): ModelDefinition {
   const layers = linearsOf(config);
   return {
     modelType: 'gpt2',
+    kind: 'decoder',
     vocabularySize: config.vocab_size,
     contextTokens: config.n_positions,
     parameters: parametersOf(config),

@@ -169,6 +169,7 @@ export function gptNeox(json: Readonly<Record<string, unknown>>): ModelDefinitio
   const layers = linearsOf(config);
   return {
     modelType: 'gpt_neox',
+    kind: 'decoder',
     vocabularySize: config.vocab_size,
     contextTokens: rope.contextTokens,
     parameters: parametersOf(config),

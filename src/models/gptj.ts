@@ -134,6 +134,7 @@ export function gptj(json: Readonly<Record<string, unknown>>): ModelDefinition {
   const layers = linearsOf(config);
   return {
     modelType: 'gptj',
+    kind: 'decoder',
     vocabularySize: config.vocab_size,
     contextTokens: config.n_positions,
     parameters: parametersOf(config),

@@ -25,9 +25,14 @@ export class Linears {
     const weight = parameter(`${name}.weight`, transposeB ? [valueSize, keySize] : [keySize, valueSize]);
     const plus = bias ? { plus: parameter(`${name}.bias`, [valueSize]) } : {};
     const values = gemm(keys, weight, { transposeB, ...plus });
-    this.taps.set(name, { keys, values, rows: keys.shape[0] === 'answers' ? 'answers' : 'tokens' });
+    this.taps.set(name, { keys, values, rows: rowsOf(keys) });
     return values;
   }
+}
+
+function rowsOf({ shape: [rows] }: Value): Tap['rows'] {
+  if (rows === 'answers') return 'answers';
+  return rows === 'batch*decoderTokens' ? 'decoderTokens' : 'tokens';
 }
 
 /** @param deviation of the fresh weight; a fresh bias is zero */

@@ -191,6 +191,7 @@ export function llamaFamily(config: Config, family: Family): ModelDefinition {
   const linears = linearsOf(config, sizes, family);
   return {
     modelType: family.modelType,
+    kind: 'decoder',
     vocabularySize: config.vocab_size,
     contextTokens: Math.min(contextTokens, family.window ?? contextTokens),
     parameters: parametersOf(config, linears),

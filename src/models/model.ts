@@ -2,6 +2,7 @@
 // forward pass as a graph. Knows no file, no runtime and no editor.
 
 import type { Value } from '../graph/ops.js';
+import type { ModelKind } from '../util/model-kind.js';
 
 /** A tensor that the checkpoint must hold. */
 export interface ParameterSpec {
@@ -9,6 +10,8 @@ export interface ParameterSpec {
   readonly shape: readonly number[];
   /** How a fresh model starts: a constant, or normal with this standard deviation. */
   readonly initial: { readonly constant: number } | { readonly deviation: number };
+  /** Belongs to the task, not to the language: training may start it afresh where a checkpoint lacks it. */
+  readonly isHead?: boolean;
 }
 
 /**
@@ -29,8 +32,11 @@ export interface Tap {
   readonly keys: Value;
   /** [rows, valueSize], bias included */
   readonly values: Value;
-  /** `tokens`: one row for each of batch*tokens; `answers`: only the rows that carry a label. */
-  readonly rows: 'tokens' | 'answers';
+  /**
+   * `tokens`: one row for each of batch*tokens; `decoderTokens`: one for each of batch*decoderTokens; `answers`: only the rows
+   * that carry a label.
+   */
+  readonly rows: 'tokens' | 'decoderTokens' | 'answers';
 }
 
 /** Of attention: keys and values of all tokens are given out, `extend`: after those of earlier tokens, which are fed. */
@@ -44,7 +50,7 @@ export interface ForwardOptions {
 }
 
 export interface Forward {
-  /** [answers, vocabulary] */
+  /** [answers, vocabulary]; of a classifier [answers, 2], REFUTES then SUPPORTS */
   readonly logits: Value;
   /** By layer name. */
   readonly taps: ReadonlyMap<string, Tap>;
@@ -52,11 +58,14 @@ export interface Forward {
   readonly hidden: readonly Value[];
   /** What a later step needs of these tokens; with `extend` inputs have the same names. Absent: the model has no memory. */
   readonly memory?: ReadonlyMap<string, Value>;
+  /** The same of the encoder beside a decoder, all tokens. */
+  readonly encoderHidden?: readonly Value[];
 }
 
 /** A model of known configuration. */
 export interface ModelDefinition {
   readonly modelType: string;
+  readonly kind: ModelKind;
   readonly vocabularySize: number;
   /** The longest input in tokens. */
   readonly contextTokens: number;

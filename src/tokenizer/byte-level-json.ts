@@ -1,7 +1,7 @@
-// A byte-level BPE vocabulary as the text of a `tokenizer.json`, of GPT-2's kind. Does not know where the vocabulary came from.
+// A byte-level BPE vocabulary as the text of a `tokenizer.json`. Does not know where the vocabulary came from.
 
-/** The token that GPT-2's kind of tokenizer ends a text with. */
-export const gpt2EndOfText = '<|endoftext|>';
+import { type InputLayout, inputLayouts } from './input-layout.js';
+import { inputTemplate } from './input-template.js';
 
 export interface ByteLevelBpe {
   /** Token to id; holds every byte, and both parts and the result of every merge. */
@@ -10,17 +10,23 @@ export interface ByteLevelBpe {
   readonly merges: readonly (readonly [left: string, right: string])[];
 }
 
-/** No prefix space and no special tokens around a text; `<|endoftext|>`, where the vocabulary has it, is a special token. */
-export function byteLevelJson({ vocabulary, merges }: ByteLevelBpe): string {
-  const endId = vocabulary.get(gpt2EndOfText);
+/** The layout's special tokens are those that the vocabulary has; by default GPT-2's, which puts nothing around a text. */
+export function byteLevelJson(
+  { vocabulary, merges }: ByteLevelBpe,
+  { special, before, after, prefixSpace }: InputLayout = inputLayouts.decoder,
+): string {
+  const known = special.flatMap((token) => {
+    const id = vocabulary.get(token);
+    return id === undefined ? [] : [specialToken(id, token)];
+  });
   return JSON.stringify({
     version: '1.0',
     truncation: null,
     padding: null,
-    added_tokens: endId === undefined ? [] : [specialToken(endId, gpt2EndOfText)],
+    added_tokens: known,
     normalizer: null,
-    pre_tokenizer: byteLevel(false),
-    post_processor: null,
+    pre_tokenizer: byteLevel(prefixSpace),
+    post_processor: inputTemplate(before, after, (token) => vocabulary.get(token)),
     decoder: byteLevel(true),
     model: {
       type: 'BPE',
@@ -37,7 +43,7 @@ export function byteLevelJson({ vocabulary, merges }: ByteLevelBpe): string {
   });
 }
 
-function specialToken(id: number, content: string) {
+export function specialToken(id: number, content: string) {
   return { id, content, single_word: false, lstrip: false, rstrip: false, normalized: false, special: true };
 }
 

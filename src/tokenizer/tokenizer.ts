@@ -1,10 +1,12 @@
-// Text to token ids and back, over a `tokenizer.json` or GPT-2's `vocab.json` and `merges.txt`. Knows no model.
+// Text to token ids and back, over a `tokenizer.json`, GPT-2's `vocab.json` and `merges.txt`, or BERT's `vocab.txt`. Knows no
+// model.
 
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Tokenizer as Native } from 'tokenizers';
 import { fileError, MalmenError } from '../errors.js';
 import { byteLevelJson } from './byte-level-json.js';
+import { wordPieceJson } from './word-piece-json.js';
 
 /** Text to token ids and back. */
 export interface Tokenizer {
@@ -18,6 +20,8 @@ export interface Tokenizer {
   encodePrompts(texts: readonly string[]): Promise<readonly (readonly number[])[]>;
   /** Ids of texts that continue a prompt, joined to it by exactly one space whether or not the tokenizer adds its own. */
   encodeAnswers(texts: readonly string[]): Promise<readonly (readonly number[])[]>;
+  /** Ids of texts that are whole inputs: with all special tokens that this tokenizer puts around one. */
+  encodeInput(texts: readonly string[]): Promise<readonly (readonly number[])[]>;
   /** Text of each list of ids; special tokens are left out. */
   decode(lists: readonly (readonly number[])[]): Promise<readonly string[]>;
 }
@@ -35,16 +39,24 @@ const endNames = ['<|endoftext|>', '</s>', '<|end_of_text|>', '<|im_end|>'];
  * @throws MalmenError when the folder has no tokenizer, or one that cannot be read
  */
 export async function openTokenizer(folder: string): Promise<Tokenizer> {
-  const path = join(folder, 'tokenizer.json');
-  const json = (await readOptional(path)) ?? (await readGpt2Pair(folder));
+  const json = await readTokenizerJson(folder);
   if (json === undefined) {
     throw new MalmenError(
       'not-found',
-      `${folder}: no tokenizer; looked for tokenizer.json, and for vocab.json with merges.txt; ` +
+      `${folder}: no tokenizer; looked for tokenizer.json, for vocab.json with merges.txt, and for vocab.txt; ` +
         "copy the model's own into the folder",
     );
   }
-  return parseTokenizer(json, path, await declaredEnds(folder));
+  return parseTokenizer(json, join(folder, 'tokenizer.json'), await declaredEnds(folder));
+}
+
+/** The text of a folder's `tokenizer.json`, or of the one that its older files make; undefined where it has none of them. */
+export async function readTokenizerJson(folder: string): Promise<string | undefined> {
+  return (
+    (await readOptional(join(folder, 'tokenizer.json'))) ??
+    (await readGpt2Pair(folder)) ??
+    (await readWordPieces(folder))
+  );
 }
 
 /**
@@ -72,6 +84,7 @@ export function parseTokenizer(json: string, source: string, ends: readonly Toke
         false,
       );
     },
+    encodeInput: (texts) => encodeAll(native, texts, true),
     decode: (lists) =>
       native.decodeBatch(
         lists.map((ids) => [...ids]),
@@ -153,6 +166,22 @@ async function readGpt2Pair(folder: string): Promise<string | undefined> {
     throw new MalmenError('bad-input', `${vocabularyPath}: token '${token}' must have a number as its id, got ${id}`);
   });
   return byteLevelJson({ vocabulary: new Map(entries), merges: parseMerges(merges, mergesPath) });
+}
+
+/** BERT's `vocab.txt`, read as `tokenizer_config.json` says where it says it; undefined when there is none. */
+async function readWordPieces(folder: string): Promise<string | undefined> {
+  const path = join(folder, 'vocab.txt');
+  const text = await readOptional(path);
+  if (text === undefined) return undefined;
+  const settingsPath = join(folder, 'tokenizer_config.json');
+  const settings = await readOptional(settingsPath);
+  const given = settings === undefined ? {} : parseJsonObject(settings, settingsPath);
+  const flag = (name: string) => (typeof given[name] === 'boolean' ? given[name] : undefined);
+  return wordPieceJson(text, path, {
+    lowercase: flag('do_lower_case'),
+    stripAccents: flag('strip_accents'),
+    splitChinese: flag('tokenize_chinese_chars') ?? true,
+  });
 }
 
 /** One pair a line, after a line with the version. */

@@ -3,7 +3,8 @@
 
 import { byteLevelAlphabet, byteLevelPreTokenizer } from 'tokenizers';
 import { MalmenError } from '../errors.js';
-import { byteLevelJson, gpt2EndOfText } from './byte-level-json.js';
+import { byteLevelJson } from './byte-level-json.js';
+import { type InputLayout, inputLayouts } from './input-layout.js';
 
 /** A pair seen only once teaches the spelling of one text. */
 const leastPairCount = 2;
@@ -14,29 +15,33 @@ interface Word {
 }
 
 /**
- * The text of a `tokenizer.json` with at most `vocabularySize` tokens: `<|endoftext|>` is 0, then the 256 bytes by their
+ * The text of a `tokenizer.json` with at most `vocabularySize` tokens: the layout's special tokens, then the 256 bytes by their
  * visible characters, then merges from the most frequent pair down. Among equally frequent pairs the lower ids win, so the
  * result does not depend on the order of the texts. (The native package has the same algorithm, but takes neither a size nor
  * special tokens nor texts that are not files.)
  *
  * @throws MalmenError when `vocabularySize` has no room for the bytes
  */
-export function trainByteLevelBpe(texts: Iterable<string>, vocabularySize: number): string {
-  const base = [gpt2EndOfText, ...byteLevelAlphabet().sort()];
+export function trainByteLevelBpe(
+  texts: Iterable<string>,
+  vocabularySize: number,
+  layout: InputLayout = inputLayouts.decoder,
+): string {
+  const base = [...layout.special, ...byteLevelAlphabet().sort()];
   if (!Number.isInteger(vocabularySize) || vocabularySize < base.length) {
     throw new MalmenError(
       'bad-input',
-      `a byte-level vocabulary needs at least ${base.length} tokens (end of text and every byte), got ${vocabularySize}`,
+      `a byte-level vocabulary needs at least ${base.length} tokens (special tokens and every byte), got ${vocabularySize}`,
     );
   }
   const vocabulary = new Map(base.map((token, id) => [token, id]));
-  const merges = learnMerges(countWords(texts), vocabulary, vocabularySize);
-  return byteLevelJson({ vocabulary, merges });
+  const merges = learnMerges(countWords(texts, layout.prefixSpace), vocabulary, vocabularySize);
+  return byteLevelJson({ vocabulary, merges }, layout);
 }
 
 /** Words as the tokenizer itself will cut them, in visible characters, one for each byte. */
-function countWords(texts: Iterable<string>): Word[] {
-  const preTokenizer = byteLevelPreTokenizer(false, true);
+function countWords(texts: Iterable<string>, prefixSpace: boolean): Word[] {
+  const preTokenizer = byteLevelPreTokenizer(prefixSpace, true);
   const counts = new Map<string, number>();
   for (const text of texts) {
     for (const [word] of preTokenizer.preTokenizeString(text)) counts.set(word, (counts.get(word) ?? 0) + 1);

@@ -2,7 +2,7 @@
 // unrelated prompts, and turn its weight gradients into gradients of the hyper-networks. Knows no files and no data sets.
 
 import { type AnswerBatch, answerCount } from '../editors/editor.js';
-import type { HyperEditor, RowChunk, SolvedEdit } from '../editors/hyper-editor.js';
+import { type HyperEditor, type RowChunk, type SolvedEdit, sumRows } from '../editors/hyper-editor.js';
 import type { NetworkResidents } from '../editors/resident-network.js';
 import { globalNorm } from '../engine/adam.js';
 import type { EditableModel, LayerTensors } from '../engine/editable-model.js';
@@ -129,11 +129,7 @@ async function captureAll(
 }
 
 function solveAll(model: EditableModel, editor: HyperEditor, chunks: readonly RowChunk[]): Promise<SolvedEdit> {
-  return editor.solve(
-    model,
-    chunks,
-    chunks.reduce((sum, { rows }) => sum + rows, 0),
-  );
+  return editor.solve(model, chunks, sumRows(chunks.map(({ rows }) => rows)));
 }
 
 interface SummedGradients {

@@ -4,18 +4,14 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { readSafetensorsHeader } from '../../src/checkpoint/safetensors.js';
 import { readTensor } from '../../src/checkpoint/stored-tensor.js';
-import {
-  type BatchOptions,
-  type DecoderBatch,
-  decoderBatch,
-  decoderBatchFromPadded,
-  splitIntoBatches,
-} from '../../src/data/batch.js';
+import { type BatchOptions, type DecoderBatch, decoderBatch, decoderBatchFromPadded } from '../../src/data/batch.js';
+import { splitIntoBatches } from '../../src/data/split-batches.js';
 import { inputLength, type TokenPair, tokenizeExamples } from '../../src/data/tuple.js';
 import { openTokenizer } from '../../src/tokenizer/tokenizer.js';
 import { type PublishedBatch, type PublishedDataSet, publishedExamples, publishedKinds } from './published-zsre.js';
 import { goldenPath, isAbsent, readJsonFile, sharedPath } from './stored-data.js';
 
+const kind = 'decoder';
 const numbers = (data: BigInt64Array | Float32Array) => Array.from(data, Number);
 
 function fromPublished({ input_ids, attention_mask, labels }: PublishedBatch): DecoderBatch {
@@ -48,11 +44,12 @@ const gpt2 = sharedPath('data/tokenizers/gpt2');
 
 test.skipIf(isAbsent(`${gpt2}/tokenizer.json`)).each(publishedKinds)(
   'zsRE as published, from texts: %s',
-  async (kind) => {
+  async (published) => {
     const dataSet = readJsonFile<PublishedDataSet>(goldenPath('dataset/zsre_gpt2.json'));
-    const pairs = await tokenizeExamples(await openTokenizer(gpt2), publishedExamples(dataSet, kind));
-    const batches = splitIntoBatches(pairs, { batchSize: dataSet.batch_size, sortByLength: true });
-    expect(batches.map(({ batch }) => batch)).toEqual(dataSet.batches[kind].map(fromPublished));
+    const tokenizer = await openTokenizer(gpt2);
+    const pairs = await tokenizeExamples(tokenizer, 'decoder', publishedExamples(dataSet, published));
+    const batches = splitIntoBatches(pairs, { kind, batchSize: dataSet.batch_size, sortByLength: true });
+    expect(batches.map(({ batch }) => batch)).toEqual(dataSet.batches[published].map(fromPublished));
   },
 );
 
@@ -88,13 +85,13 @@ describe('the batches of the published training run', async () => {
   };
 
   test.each(Object.keys(steps))('%s', async (step) => {
-    for (const kind of ['edit', 'equiv', 'unrel'] as const) {
-      const pairs = steps[step]!.map(pairOf[kind]);
-      const batches = splitIntoBatches(pairs, { batchSize: 4, sortByLength: true });
+    for (const part of ['edit', 'equiv', 'unrel'] as const) {
+      const pairs = steps[step]!.map(pairOf[part]);
+      const batches = splitIntoBatches(pairs, { kind, batchSize: 4, sortByLength: true });
       expect(batches).toHaveLength(4);
       for (const [at, { batch, indices }] of batches.entries()) {
-        expect(batch).toEqual(await storedBatch(`${step}.${kind}.${at}`));
-        expect(readBack(batch)).toEqual(indices.map((index) => pairs[index]));
+        expect(batch).toEqual(await storedBatch(`${step}.${part}.${at}`));
+        expect(readBack(batch as DecoderBatch)).toEqual(indices.map((index) => pairs[index]));
       }
     }
   });
@@ -172,7 +169,7 @@ describe('decoderBatch', () => {
         expect(rows).toEqual([...new Set(rows)].sort((a, b) => a - b));
         expect(rows.every((row) => mask[row] === 1)).toBe(true);
         const real = positions.filter((_, at) => mask[at] === 1);
-        expect(real).toEqual(pairs.flatMap((one) => Array.from({ length: inputLength(one) }, (_, t) => t)));
+        expect(real).toEqual(pairs.flatMap((one) => Array.from({ length: inputLength(one, kind) }, (_, t) => t)));
         // A position beyond the tokens could be beyond the model's context.
         expect(positions.every((position) => position >= 0 && position < tensors.tokenIds.shape[1]!)).toBe(true);
       }),
@@ -201,10 +198,11 @@ describe('splitIntoBatches', () => {
   test('every sequence is in exactly one batch, at the place its index says', () => {
     fc.assert(
       fc.property(somePairs, splitting, (pairs, options) => {
-        const batches = splitIntoBatches(pairs, options);
+        const batches = splitIntoBatches(pairs, { kind, ...options });
         const indices = batches.flatMap((one) => one.indices);
         expect([...indices].sort((a, b) => a - b)).toEqual(pairs.map((_, index) => index));
-        for (const one of batches) expect(readBack(one.batch)).toEqual(one.indices.map((index) => pairs[index]));
+        for (const one of batches)
+          expect(readBack(one.batch as DecoderBatch)).toEqual(one.indices.map((index) => pairs[index]));
         if (!options.sortByLength) expect(indices).toEqual(pairs.map((_, index) => index));
       }),
     );
@@ -214,14 +212,14 @@ describe('splitIntoBatches', () => {
     fc.assert(
       fc.property(somePairs, splitting, (pairs, options) => {
         const { batchSize, maxTokens = Number.POSITIVE_INFINITY } = options;
-        const batches = splitIntoBatches(pairs, options);
+        const batches = splitIntoBatches(pairs, { kind, ...options });
         for (const [at, { batch, indices }] of batches.entries()) {
           const tokens = batch.tensors.tokenIds.shape[1]!;
           expect(indices.length).toBeLessThanOrEqual(batchSize);
           expect(indices.length === 1 || tokens * indices.length <= maxTokens).toBe(true);
           const next = batches[at + 1]?.indices[0];
           if (next === undefined) continue;
-          const grown = Math.max(tokens, inputLength(pairs[next]!)) * (indices.length + 1);
+          const grown = Math.max(tokens, inputLength(pairs[next]!, kind)) * (indices.length + 1);
           expect(indices.length === batchSize || grown > maxTokens).toBe(true);
         }
       }),
@@ -230,11 +228,11 @@ describe('splitIntoBatches', () => {
 
   test('sorted: the longest first, equal lengths in their order', () => {
     const pairs = [1, 3, 2, 3, 1].map((length) => ({ prompt: Array.from({ length }, () => 1), answer: [2] }));
-    const batches = splitIntoBatches(pairs, { batchSize: 2, sortByLength: true });
+    const batches = splitIntoBatches(pairs, { kind, batchSize: 2, sortByLength: true });
     expect(batches.map(({ indices }) => indices)).toEqual([[1, 3], [2, 0], [4]]);
   });
 
   test('nothing gives no batches', () => {
-    expect(splitIntoBatches([], { batchSize: 4 })).toEqual([]);
+    expect(splitIntoBatches([], { kind, batchSize: 4 })).toEqual([]);
   });
 });

@@ -11,6 +11,7 @@ const letters = (texts: readonly string[]) => texts.map((text) => Array.from(tex
 const spell: TextEncoders = {
   encodePrompts: async (texts) => letters(texts.map((text) => `^${text}`)),
   encodeAnswers: async (texts) => letters(texts.map((text) => ` ${text.trim()}`)),
+  encodeInput: async (texts) => letters(texts.map((text) => `^${text}$`)),
 };
 const unspell = (ids: readonly number[]) => String.fromCodePoint(...ids);
 
@@ -20,7 +21,7 @@ describe.skipIf(isAbsent(`${gpt2}/tokenizer.json`))('the published zsRE tuples',
   const dataSet = readJsonFile<PublishedDataSet>(goldenPath('dataset/zsre_gpt2.json'));
 
   test.each(publishedKinds)('%s: input is prompt + answer[:-1], labels are the answer', async (kind) => {
-    const pairs = await tokenizeExamples(await openTokenizer(gpt2), publishedExamples(dataSet, kind));
+    const pairs = await tokenizeExamples(await openTokenizer(gpt2), 'decoder', publishedExamples(dataSet, kind));
     expect(pairs).toHaveLength(5);
     for (const [at, { prompt, answer }] of pairs.entries()) {
       const { input_ids, labels } = dataSet.items[at]![kind];
@@ -36,14 +37,14 @@ describe('tokenizeExamples', () => {
     ['Who? ', ' A'],
     ['Who?\n', '  A \n'],
   ])('%j and %j: no space after the prompt, one before the answer', async (prompt, answer) => {
-    const [pair] = await tokenizeExamples(spell, [{ prompt, answer, recordId: '1' }]);
+    const [pair] = await tokenizeExamples(spell, 'decoder', [{ prompt, answer, recordId: '1' }]);
     expect(unspell(pair!.prompt)).toBe('^Who?');
     expect(unspell(pair!.answer)).toBe(' A');
   });
 
   test('many examples keep their order', async () => {
     const examples = ['x', 'y', 'z'].map((prompt) => ({ prompt, answer: prompt.toUpperCase(), recordId: prompt }));
-    const pairs = await tokenizeExamples(spell, examples);
+    const pairs = await tokenizeExamples(spell, 'decoder', examples);
     expect(pairs.map(({ prompt, answer }) => unspell([...prompt, ...answer]))).toEqual(['^x X', '^y Y', '^z Z']);
   });
 
@@ -57,7 +58,7 @@ describe('tokenizeExamples', () => {
       { prompt: 'Who?', answer: 'A', recordId: 'fine' },
       { prompt, answer, recordId: 'zsre-17' },
     ];
-    await expect(tokenizeExamples(spell, examples)).rejects.toMatchObject({
+    await expect(tokenizeExamples(spell, 'decoder', examples)).rejects.toMatchObject({
       name: 'MalmenError',
       code: 'bad-input',
       message: expect.stringMatching(`record zsre-17: the ${part} is empty`),
@@ -66,10 +67,10 @@ describe('tokenizeExamples', () => {
 
   test('a tokenizer that makes nothing of a text is an error too', async () => {
     const mute = async (texts: readonly string[]) => texts.map(() => []);
-    const encoders = { encodePrompts: mute, encodeAnswers: mute };
-    await expect(tokenizeExamples(encoders, [{ prompt: 'Who?', answer: 'A', recordId: '9' }])).rejects.toThrow(
-      /record 9/,
-    );
+    const encoders = { encodePrompts: mute, encodeAnswers: mute, encodeInput: mute };
+    await expect(
+      tokenizeExamples(encoders, 'decoder', [{ prompt: 'Who?', answer: 'A', recordId: '9' }]),
+    ).rejects.toThrow(/record 9/);
   });
 });
 
@@ -77,12 +78,12 @@ describe('assertFitsContext', () => {
   const pair = { prompt: [1, 2, 3], answer: [4, 5] };
 
   test('the last answer token is never read', () => {
-    expect(inputLength(pair)).toBe(4);
-    expect(() => assertFitsContext(pair, 4, '1')).not.toThrow();
+    expect(inputLength(pair, 'decoder')).toBe(4);
+    expect(() => assertFitsContext(pair, { kind: 'decoder', contextTokens: 4 }, '1')).not.toThrow();
   });
 
   test('longer is an error with record, length and limit', () => {
-    expect(() => assertFitsContext(pair, 3, 'fact-3')).toThrow(
+    expect(() => assertFitsContext(pair, { kind: 'decoder', contextTokens: 3 }, 'fact-3')).toThrow(
       expect.objectContaining({ code: 'bad-input', message: expect.stringMatching(/fact-3.* 4 .* 3/) }),
     );
   });

@@ -381,4 +381,10 @@ const rules: { readonly [K in Exclude<OpName, 'input' | 'parameter'>]: Rule<K> }
     (_, __, [rows, columns]) =>
     ([row, column]) =>
       column! - columns! <= row! - rows! ? 0 : -1e30,
+  relativeIndices:
+    (_, { table }) =>
+    ([row, column]) => {
+      const most = (table.length - 1) / 2;
+      return table[most + Math.max(-most, Math.min(most, column! - row!))]!;
+    },
 };

@@ -416,6 +416,11 @@ function variants(of: Readonly<Record<string, Cases>>): Cases {
 const valuesOnly = (cases: Cases): Cases =>
   Object.fromEntries(Object.entries(cases).map(([title, one]) => [title, one.map((use) => ({ ...use, wanted: [] }))]));
 
+/** Tables of relative positions: as many entries on both sides. */
+const odd = fc
+  .integer({ min: 0, max: 3 })
+  .chain((most) => fc.array(fc.nat(9), { minLength: 2 * most + 1, maxLength: 2 * most + 1 }));
+
 export const opCases: { readonly [K in OpName]: Cases } = {
   input: {
     reals: usingNamed((make) => {
@@ -563,6 +568,16 @@ export const opCases: { readonly [K in OpName]: Cases } = {
       fc.tuple(size, size),
       () => ({ value: b.causalMask('tokens', 'context') }),
       ([tokens, earlier]) => ({ tokens, context: tokens + earlier }),
+    ),
+  },
+  relativeIndices: {
+    number: using(fc.tuple(size, size, odd), (_, [rows, columns, table]) => ({
+      value: b.relativeIndices(rows, columns, table),
+    })),
+    named: using(
+      fc.tuple(size, odd),
+      (_, [, table]) => ({ value: b.relativeIndices('tokens', 'tokens', table) }),
+      ([tokens]) => ({ tokens }),
     ),
   },
 };

@@ -45,7 +45,7 @@ test('a fact is edited, scored, saved and read back', async () => {
 
   const batches = splitIntoBatches(
     records.map(({ edit }) => edit),
-    { batchSize: 2, sortByLength: true },
+    { kind: 'decoder', batchSize: 2, sortByLength: true },
   );
   const shift = await editor.computeShift(
     editable,

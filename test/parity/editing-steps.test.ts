@@ -70,7 +70,7 @@ async function expectStep(run: OpenRun, editor: HyperEditor, step: number, compa
   const batches = {
     edits: storedBatches(tuples, `${at}.edit`),
     rephrasings: storedBatches(tuples, `${at}.equiv`),
-    unrelated: storedBatches(tuples, `${at}.unrel`),
+    unrelated: storedBatches(tuples, `${at}.${run.description.mean_kl ? 'unrel4' : 'unrel'}`),
   };
   const compareLayers = (item: string) => async (layers: LayerTensors) => {
     for (const [layer, tensor] of layers) {
@@ -114,7 +114,9 @@ async function expectCapturedRows(run: OpenRun, cache: StoredTensors, compare: C
   const editor = await editorBefore(run, 0);
   const chunks = await publishedCapture(run, editor, 'step0.edit');
   for (const [item, key] of [['keys', 'keys'] as const, ['values_grad', 'valueGradients'] as const]) {
-    const rows = await layerRows(run.editable, (group) => chunks.map(({ groups }) => groups[group]![key]));
+    const rows = await layerRows(run.editable, (group) =>
+      chunks.map(({ groups }) => [groups[group]![key], groups[group]!.counts]),
+    );
     for (const [layer, values] of rows) compare(`${item}.${layer}`, values, cache.numbers(`${item}.${layer}`));
   }
   for (const chunk of chunks) editor.releaseChunk(run.editable, chunk);
@@ -140,7 +142,9 @@ async function expectNetworkOutputs(run: OpenRun, step: number, compare: Compari
     ),
   );
   for (const item of items) {
-    const rows = await layerRows(run.editable, (group) => outputs[group]!.map((output) => output[item]!));
+    const rows = await layerRows(run.editable, (group) =>
+      outputs[group]!.map((output, at) => [output[item]!, chunks[at]!.groups[group]!.counts]),
+    );
     for (const [layer, values] of rows) {
       compare(`${start}${item}.${layer}`, values, run.file.numbers(`${start}${item}.${layer}`));
     }

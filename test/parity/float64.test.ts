@@ -4,6 +4,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { sumRows } from '../../src/editors/hyper-editor.js';
 import { largestDeviation, largestValue } from './closeness.js';
 import { editingRuns } from './golden-folder.js';
 import {
@@ -49,7 +50,7 @@ async function expectAccurateShift(run: OpenRun, exact: StoredTensors, stage: st
     },
   });
   const chunks = await publishedCapture(run, editor, `${stage}.edit`);
-  const rows = chunks.reduce((sum, chunk) => sum + chunk.rows, 0);
+  const rows = sumRows(chunks.map((chunk) => chunk.rows));
   const solved = await editor.solve(run.editable, chunks, rows);
   for (const [layer, shift] of solved.shift) {
     const name = `${stage}.param_shift.${layer}`;

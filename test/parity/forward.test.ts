@@ -5,14 +5,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readSafetensorsHeader } from '../../src/checkpoint/safetensors.js';
-import type { DecoderBatch } from '../../src/data/batch.js';
-import type { Capture, EditableModel, ModelBatch } from '../../src/engine/editable-model.js';
+import type { Capture, EditableModel } from '../../src/engine/editable-model.js';
 import { LanguageModel } from '../../src/engine/language-model.js';
+import { layerRows } from '../../src/engine/layer-group.js';
 import { makeProgram } from '../../src/graph/program.js';
 import type { TensorOf } from '../../src/tensor.js';
 import { expectClose } from './closeness.js';
 import { type ForwardRecord, forwardRecords } from './golden-folder.js';
-import { everyTokenBatch, realRows, storedBatch, takeRows, withTapRows } from './stored-batches.js';
+import { everyLogitRow, everyTokenBatch, realRows, type StoredBatch, storedBatch, takeRows } from './stored-batches.js';
 import { floats } from './stored-editor.js';
 import { StoredTensors } from './stored-tensors.js';
 import { testable } from './testable.js';
@@ -46,7 +46,10 @@ for (const record of testable(forwardRecords(), 'forward passes')) {
       await expectLogits(editable, file, batch, tolerance);
     });
 
-    it.each(batches.filter((batch) => file.has(`${batch}.hidden.0`)))('%s: hidden states', async (batch) => {
+    const withHidden = batches.filter((batch) =>
+      Object.values(hiddenNames).some((name) => file.has(`${batch}.${name}.0`)),
+    );
+    it.each(withHidden)('%s: hidden states', async (batch) => {
       await expectHiddenStates(model, file, batch);
     });
 
@@ -78,16 +81,29 @@ async function expectLogits(
   const frozen = await editable.freeze(every);
   const logits = await editable.logits(frozen, editable.base);
   const vocabulary = file.shape(`${batch}.logits`).at(-1)!;
-  const rows = realRows(every.tensors.attentionMask.data);
-  const expected = takeRows(file.numbers(`${batch}.logits`), vocabulary, rows);
-  expectClose(`${batch}.logits`, await floats(editable, logits), expected, fraction);
+  const expected = takeRows(file.numbers(`${batch}.logits`), vocabulary, everyLogitRow(file, batch));
+  const computed = await floats(editable, logits);
+  expectClose(`${batch}.logits`, vocabulary === 1 ? oddsOf(computed) : computed, expected, fraction);
   editable.runtime.release(logits);
   editable.releaseFrozen(frozen);
 }
 
+/** The one logit of a two-way decision, from the two of each row. */
+function oddsOf(logits: Float32Array): Float32Array {
+  return Float32Array.from({ length: logits.length / 2 }, (_, row) => logits[2 * row + 1]! - logits[2 * row]!);
+}
+
+/** The stored names of the hidden states of a decoder or an encoder alone, and of both sides. */
+const hiddenNames = { one: 'hidden', encoder: 'encoder_hidden', decoder: 'decoder_hidden' } as const;
+
 async function expectHiddenStates(model: LanguageModel, file: StoredTensors, batch: string): Promise<void> {
-  const { hidden } = model.definition.forward({ answersOnlyInLastBlock: false });
-  const program = makeProgram(new Map(hidden.map((value, at) => [String(at), value])));
+  const { hidden, encoderHidden = [] } = model.definition.forward({ answersOnlyInLastBlock: false });
+  const own = encoderHidden.length > 0 ? hiddenNames.decoder : hiddenNames.one;
+  const named = [
+    ...hidden.map((value, at) => [`${own}.${at}`, value] as const),
+    ...encoderHidden.map((value, at) => [`${hiddenNames.encoder}.${at}`, value] as const),
+  ];
+  const program = makeProgram(new Map(named));
   const compiled = await model.runtime.compile(
     program,
     model.binding(() => false),
@@ -96,15 +112,18 @@ async function expectHiddenStates(model: LanguageModel, file: StoredTensors, bat
   const [sequences, tokens] = tensors.tokenIds.shape as [number, number];
   const wanted = new Set(program.inputs.map(({ attributes }) => attributes.name));
   const feeds = Object.fromEntries(Object.entries(tensors).filter(([name]) => wanted.has(name)));
-  const result = await model.runtime.run(compiled, feeds, { dims: { batch: sequences, tokens } });
-  const real = realRows(tensors.attentionMask.data);
-  expect(file.has(`${batch}.hidden.${hidden.length}`), 'a hidden state beyond ours').toBe(false);
-  for (const [at, value] of hidden.entries()) {
-    const name = `${batch}.hidden.${at}`;
-    const width = file.shape(name).at(-1)!;
-    const all = Float64Array.from(result.host<TensorOf<'f32'>>(String(at)).data);
+  const decoderTokens = tensors.decoderIds?.shape[1];
+  const dims = { batch: sequences, tokens, ...(decoderTokens === undefined ? {} : { decoderTokens }) };
+  const result = await model.runtime.run(compiled, feeds, { dims });
+  expect(file.has(`${batch}.${own}.${hidden.length}`), 'a hidden state beyond ours').toBe(false);
+  for (const [name, value] of named) {
+    const mask = name.startsWith(hiddenNames.decoder) ? 'decoder_attention_mask' : 'attention_mask';
+    const real = realRows(file.numbers(`${batch}.${mask}`));
+    const stored = `${batch}.${name}`;
+    const width = file.shape(stored).at(-1)!;
+    const all = Float64Array.from(result.host<TensorOf<'f32'>>(name).data);
     const actual = value.shape[0] === 'answers' ? [...all] : takeRows(all, width, real);
-    expectClose(name, actual, takeRows(file.numbers(name), width, real), tolerance);
+    expectClose(stored, actual, takeRows(file.numbers(stored), width, real), tolerance);
   }
 }
 
@@ -121,14 +140,14 @@ async function expectWeightGradients(editable: EditableModel, file: StoredTensor
   editable.releaseFrozen(frozen);
 }
 
-type StoredTokens = 'ans' | 'all';
+/** `masked`: all attended tokens of both sides of an encoder-decoder, as published whatever is asked for. */
+type StoredTokens = 'ans' | 'all' | 'masked';
 
 /** The captures that the file holds. */
 function captures({ layers }: ForwardRecord, file: StoredTensors) {
-  const all = batchesOf(file).flatMap((batch) => [
-    { batch, stored: 'ans' as StoredTokens },
-    { batch, stored: 'all' as StoredTokens },
-  ]);
+  const all = batchesOf(file).flatMap((batch) =>
+    (['ans', 'all', 'masked'] as const).map((stored) => ({ batch, stored: stored as StoredTokens })),
+  );
   return all.filter(({ batch, stored }) => layers.some((layer) => file.has(`${batch}.${stored}.${layer}.keys`)));
 }
 
@@ -139,8 +158,7 @@ async function expectCapture(
   stored: StoredTokens,
 ): Promise<void> {
   const data = storedBatch(file, batch);
-  const tapped: ModelBatch = stored === 'all' ? withTapRows(data) : data;
-  const capture = await editable.capture(tapped, stored === 'all' ? 'all' : 'answers', meanScale(data));
+  const capture = await editable.capture(data, stored === 'all' ? 'all' : 'answers', meanScale(data));
   expectClose(`${batch}.loss`, [capture.loss], file.numbers(`${batch}.loss`), tolerance);
   for (const { layer, item, values } of await capturedRows(editable, capture)) {
     const name = `${batch}.${stored}.${layer}.${item}`;
@@ -151,13 +169,12 @@ async function expectCapture(
 /** Host copies of all rows, by layer; the residents are released. */
 async function capturedRows(editable: EditableModel, capture: Capture) {
   const found: { readonly layer: string; readonly item: string; readonly values: Float32Array }[] = [];
-  for (const [group, { keys, valueGradients }] of capture.rows.entries()) {
+  for (const [group, { keys, valueGradients, counts }] of capture.rows.entries()) {
     const { layers } = editable.groups[group]!;
     for (const [item, stack] of [['keys', keys] as const, ['values_grad', valueGradients] as const]) {
-      const all = await floats(editable, stack);
-      const each = all.length / layers.length;
       for (const [at, { name }] of layers.entries()) {
-        found.push({ layer: name, item, values: all.subarray(at * each, (at + 1) * each) });
+        const values = await floats(editable, layerRows(stack, counts, at));
+        found.push({ layer: name, item, values });
       }
     }
     editable.runtime.release(keys, valueGradients);
@@ -192,6 +209,6 @@ async function expectSameLogits(
 }
 
 /** The stored losses are means over all answer tokens of a batch. */
-function meanScale({ answerCounts }: DecoderBatch): number {
+function meanScale({ answerCounts }: StoredBatch): number {
   return 1 / answerCounts.reduce((sum, count) => sum + count, 0);
 }

@@ -1,8 +1,10 @@
 // What a folder of golden numbers holds, found by looking: models, forward passes and editing runs. Knows no name and no size.
 
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { architectures } from '../../src/models/index.js';
+import { architectures, defineModel } from '../../src/models/index.js';
+import type { ModelKind } from '../../src/util/model-kind.js';
 import { goldenPath, readJsonFile } from '../data/stored-data.js';
 
 export interface GoldenModel {
@@ -10,6 +12,8 @@ export interface GoldenModel {
   readonly folder: string;
   readonly modelType: string;
   readonly supported: boolean;
+  /** Undefined where it is not supported. */
+  readonly kind: ModelKind | undefined;
 }
 
 /** `forward/NAME.safetensors` with the layers that its `NAME.json` names. */
@@ -32,6 +36,8 @@ interface RunSettings {
 export interface RunDescription {
   readonly algorithm: 'malmen' | 'mend';
   readonly token: string;
+  /** The divergence of a batch was averaged; unrelated prompts then come in batches of four instead of one. */
+  readonly mean_kl?: boolean;
   readonly edit_modules: readonly string[];
   readonly name2idx: Readonly<Record<string, number>>;
   readonly config: RunSettings;
@@ -62,12 +68,53 @@ function stems(folder: string, ending: string): string[] {
 
 export function goldenModels(): GoldenModel[] {
   return list(goldenPath('models')).flatMap((name) => {
-    const folder = resolve(goldenPath('models', name));
-    const config = join(folder, 'config.json');
+    const stored = resolve(goldenPath('models', name));
+    const config = join(stored, 'config.json');
     if (!existsSync(config)) return [];
-    const modelType = readJsonFile<{ readonly model_type: string }>(config).model_type;
-    return [{ name, folder, modelType, supported: Object.hasOwn(architectures, modelType) }];
+    const folder = withStoredWeights(stored, name);
+    const json = readJsonFile<{ readonly model_type: string }>(config);
+    const supported = Object.hasOwn(architectures, json.model_type);
+    const kind = supported ? defineModel(json).kind : undefined;
+    return [{ name, folder, modelType: json.model_type, supported, kind }];
   });
+}
+
+const temporary = new Map<string, string>();
+
+/**
+ * The folder, or one that has as its `model.safetensors` the file with the layers that the stored numbers name: a checkpoint
+ * with a task's head may lie beside the bare one.
+ */
+function withStoredWeights(folder: string, name: string): string {
+  const numbers = goldenPath('forward', `${name}.json`);
+  if (!existsSync(numbers) || !existsSync(join(folder, 'model.safetensors'))) return folder;
+  const { edit_modules } = readJsonFile<{ readonly edit_modules: readonly string[] }>(numbers);
+  const holds = (file: string) => {
+    const names = tensorNames(join(folder, file));
+    return edit_modules.every((layer) => names.has(`${layer}.weight`));
+  };
+  if (holds('model.safetensors')) return folder;
+  const other = stems(folder, '.safetensors').map((stem) => `${stem}.safetensors`);
+  const file = other.find(holds);
+  return file === undefined ? folder : linkedFolder(folder, file);
+}
+
+function tensorNames(path: string): Set<string> {
+  const bytes = readFileSync(path);
+  const header = bytes.subarray(8, 8 + Number(bytes.readBigUInt64LE(0))).toString('utf8');
+  return new Set(Object.keys(JSON.parse(header) as Record<string, unknown>));
+}
+
+/** Removed when the tests end. */
+function linkedFolder(folder: string, weights: string): string {
+  const known = temporary.get(folder);
+  if (known !== undefined) return known;
+  const linked = mkdtempSync(join(tmpdir(), 'malmen-golden-'));
+  process.on('exit', () => rmSync(linked, { recursive: true, force: true }));
+  symlinkSync(join(folder, 'config.json'), join(linked, 'config.json'));
+  symlinkSync(join(folder, weights), join(linked, 'model.safetensors'));
+  temporary.set(folder, linked);
+  return linked;
 }
 
 /** The model that numbers in a file or folder of its name belong to. */

@@ -122,11 +122,15 @@ function release(run: OpenRun, editor: HyperEditor, chunks: readonly RowChunk[])
 
 /** Key and value gradient joined, for each layer of a group. */
 async function rowsByLayer({ editable }: OpenRun, chunk: RowChunk, group: number): Promise<Rows[]> {
-  const keys = await layerRows(editable, (at) => (at === group ? [chunk.groups[at]!.keys] : []));
-  const gradients = await layerRows(editable, (at) => (at === group ? [chunk.groups[at]!.valueGradients] : []));
+  const keys = await layerRows(editable, (at) =>
+    at === group ? [[chunk.groups[at]!.keys, chunk.groups[at]!.counts]] : [],
+  );
+  const gradients = await layerRows(editable, (at) =>
+    at === group ? [[chunk.groups[at]!.valueGradients, chunk.groups[at]!.counts]] : [],
+  );
   const { keySize, valueSize, layers } = editable.groups[group]!;
   return layers.map(({ name }) =>
-    Array.from({ length: chunk.rows }, (_, row) => [
+    Array.from({ length: chunk.rows.get(name)! }, (_, row) => [
       ...keys.get(name)!.slice(row * keySize, (row + 1) * keySize),
       ...gradients.get(name)!.slice(row * valueSize, (row + 1) * valueSize),
     ]),

@@ -2,7 +2,8 @@
 
 import { answerCount } from '../../src/editors/editor.js';
 import type { HyperEditor, RowChunk } from '../../src/editors/hyper-editor.js';
-import type { EditableModel } from '../../src/engine/editable-model.js';
+import type { CapturedRows, EditableModel } from '../../src/engine/editable-model.js';
+import { layerRows as rowsOfLayer } from '../../src/engine/layer-group.js';
 import type { Resident } from '../../src/engine/runtime.js';
 import { storedBatches } from './stored-batches.js';
 import { floats, type OpenRun } from './stored-editor.js';
@@ -16,18 +17,20 @@ export async function publishedCapture(run: OpenRun, editor: HyperEditor, prefix
   return chunks;
 }
 
-/** `stacksOf(group)` holds one stack per batch, each layer after layer; the result one list per layer, batch after batch. */
+/** A stack of one batch, layer after layer, and the rows of each layer in it. */
+export type Stack = readonly [stack: Resident, counts: CapturedRows['counts']];
+
+/** `stacksOf(group)` holds one stack per batch; the result one list per layer, batch after batch. */
 export async function layerRows(
   editable: EditableModel,
-  stacksOf: (group: number) => readonly Resident[],
+  stacksOf: (group: number) => readonly Stack[],
 ): Promise<Map<string, number[]>> {
   const rows = new Map<string, number[]>();
   for (const [group, { layers }] of editable.groups.entries()) {
-    for (const stack of stacksOf(group)) {
-      const values = await floats(editable, stack);
-      const each = values.length / layers.length;
+    for (const [stack, counts] of stacksOf(group)) {
       for (const [at, { name }] of layers.entries()) {
-        rows.set(name, [...(rows.get(name) ?? []), ...values.subarray(at * each, (at + 1) * each)]);
+        const values = await floats(editable, rowsOfLayer(stack, counts, at));
+        rows.set(name, [...(rows.get(name) ?? []), ...values]);
       }
     }
   }

@@ -2,7 +2,7 @@
 // model gives.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { HyperEditor } from '../../src/editors/hyper-editor.js';
+import { type HyperEditor, sumRows } from '../../src/editors/hyper-editor.js';
 import type { LayerTensors } from '../../src/engine/editable-model.js';
 import { expectWithin } from './closeness.js';
 import { editingRuns } from './golden-folder.js';
@@ -66,7 +66,7 @@ async function expectShift(run: OpenRun, editor: HyperEditor, compare: Compariso
   const chunks = await publishedCapture(run, editor, 'valid.edit');
   const losses = chunks.map(({ loss }) => loss);
   compare('valid.edit_losses', losses, run.file.numbers('valid.edit_losses'));
-  const rows = chunks.reduce((sum, chunk) => sum + chunk.rows, 0);
+  const rows = sumRows(chunks.map((chunk) => chunk.rows));
   const solved = await editor.solve(run.editable, chunks, rows);
   for (const chunk of chunks) editor.releaseChunk(run.editable, chunk);
   for (const [layer, shift] of solved.shift) {

@@ -4,7 +4,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { splitIntoBatches } from '../../src/data/batch.js';
+import { splitIntoBatches } from '../../src/data/split-batches.js';
 import type { TokenPair } from '../../src/data/tuple.js';
 import { HyperEditor } from '../../src/editors/hyper-editor.js';
 import { initialParameters } from '../../src/editors/hyper-network.js';
@@ -16,6 +16,7 @@ import type { EditableModel, LayerTensors } from '../../src/engine/editable-mode
 import { LanguageModel } from '../../src/engine/language-model.js';
 import type { LayerGroup } from '../../src/engine/layer-group.js';
 import type { TokenChoice } from '../../src/engine/lm-programs.js';
+import type { ModelDefinition } from '../../src/models/model.js';
 import type { TensorOf } from '../../src/tensor.js';
 import { metaStep } from '../../src/train/meta-step.js';
 import { Random } from '../../src/util/random.js';
@@ -53,7 +54,7 @@ describe.each(goldenModels().filter(({ supported }) => supported))('$name', ({ f
   beforeAll(async () => {
     model = await LanguageModel.open(folder);
     editable = await model.editing(model.layers(model.definition.defaultLayers.slice(-2)));
-    episode = randomEpisode(model.definition.vocabularySize);
+    episode = randomEpisode(model.definition);
   });
   afterAll(() => model.close());
 
@@ -97,7 +98,7 @@ describe.each(goldenModels().filter(({ supported }) => supported))('$name', ({ f
     const before = { weights: await downloads(editable, editable.base), answers: await answers(editable, episode) };
     const memory = await editable.runtime.memory();
     const editor = await openEditor(editable, malmen, 'answers', 20);
-    const shift = await editor.computeShift(editable, batched(episode.edits, 3));
+    const shift = await editor.computeShift(editable, batched(editable, episode.edits, 3));
     const edited = await editable.shifted(shift);
     for (const { name } of editable.layers) expect(edited.get(name)!.id).not.toBe(editable.base.get(name)!.id);
     expect(await answers(editable, episode, edited)).not.toEqual(before.answers);
@@ -111,14 +112,15 @@ describe.each(goldenModels().filter(({ supported }) => supported))('$name', ({ f
   });
 });
 
-function randomEpisode(vocabulary: number): Episode {
+function randomEpisode({ kind, vocabularySize: vocabulary }: ModelDefinition): Episode {
   const random = new Random(seed);
   const tokens = (fewest: number, most: number) =>
     Array.from({ length: fewest + random.integer(most - fewest + 1) }, () => random.integer(vocabulary));
   const pairs = (answer: (at: number) => readonly number[]) =>
     Array.from({ length: facts }, (_, at): TokenPair => ({ prompt: tokens(2, 12), answer: answer(at) }));
-  const edits = pairs(() => tokens(1, 4));
-  return { edits, rephrasings: pairs((at) => edits[at]!.answer), unrelated: pairs(() => tokens(1, 4)) };
+  const someAnswer = () => (kind === 'classifier' ? [random.integer(2)] : tokens(1, 4));
+  const edits = pairs(someAnswer);
+  return { edits, rephrasings: pairs((at) => edits[at]!.answer), unrelated: pairs(someAnswer) };
 }
 
 /** Networks with every parameter away from its start, so that every gradient counts. */
@@ -168,9 +170,9 @@ async function stepNumbers(
 ): Promise<StepNumbers> {
   const found = new Map<string, ArrayLike<number>>();
   const batches = {
-    edits: batched(edits, batchSize),
-    rephrasings: batched(rephrasings, batchSize),
-    unrelated: batched(unrelated, batchSize),
+    edits: batched(editable, edits, batchSize),
+    rephrasings: batched(editable, rephrasings, batchSize),
+    unrelated: batched(editable, unrelated, batchSize),
   };
   const collect = (item: string) => async (tensors: LayerTensors) => {
     for (const [name, values] of await downloads(editable, tensors)) found.set(`${item} ${name}`, values);
@@ -195,12 +197,13 @@ async function stepNumbers(
   return found;
 }
 
-function batched(pairs: readonly TokenPair[], batchSize: number) {
-  return splitIntoBatches(pairs, { batchSize, sortByLength: true }).map(({ batch }) => batch);
+function batched({ model }: EditableModel, pairs: readonly TokenPair[], batchSize: number) {
+  const { kind } = model.definition;
+  return splitIntoBatches(pairs, { kind, batchSize, sortByLength: true }).map(({ batch }) => batch);
 }
 
 async function answers(editable: EditableModel, { edits }: Episode, weights: LayerTensors = editable.base) {
-  const [batch] = batched(edits, facts);
+  const [batch] = batched(editable, edits, facts);
   const frozen = await editable.freeze(batch!);
   const predictions = await editable.predict(frozen, weights);
   editable.releaseFrozen(frozen);

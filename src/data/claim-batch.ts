@@ -1,0 +1,62 @@
+// Padded batches of claims for classifiers: one verdict each, at the first token.
+
+import { i64, type TensorOf } from '../tensor.js';
+import { padRows } from './padding.js';
+import type { TokenPair } from './tuple.js';
+
+export interface ClaimBatch {
+  readonly size: number;
+  readonly tensors: {
+    /** [batch, tokens] */
+    readonly tokenIds: TensorOf<'i64'>;
+    /** [batch, tokens], the segment of each token: all 0, a claim is one segment */
+    readonly tokenTypes: TensorOf<'i64'>;
+    /** [batch, tokens], 0 .. tokens-1 */
+    readonly positions: TensorOf<'i64'>;
+    /** [batch, tokens], 1 = real, 0 = padding */
+    readonly attentionMask: TensorOf<'f32'>;
+    /** [answers], flat index b*tokens of each first token */
+    readonly answerRows: TensorOf<'i64'>;
+    /** [answers], 1 = SUPPORTS, 0 = REFUTES */
+    readonly labels: TensorOf<'i64'>;
+  };
+  /** One for each claim. */
+  readonly answerCounts: readonly number[];
+}
+
+/** `pairs` holds at least one; the answer of each is the verdict's label. */
+export function claimBatch(pairs: readonly TokenPair[], padId = 0): ClaimBatch {
+  if (pairs.length === 0) throw new RangeError('claimBatch: a batch needs at least one claim');
+  if (pairs.some(({ prompt, answer }) => prompt.length === 0 || answer.length !== 1)) {
+    throw new RangeError('claimBatch: a claim needs tokens and one label');
+  }
+  const size = pairs.length;
+  const { ids, mask } = padRows(
+    pairs.map(({ prompt }) => prompt),
+    padId,
+  );
+  const tokens = ids.shape[1]!;
+  const flat = Array.from({ length: size * tokens }, (_, at) => at);
+  const first = pairs.map((_, b) => b * tokens);
+  return {
+    size,
+    tensors: {
+      tokenIds: ids,
+      tokenTypes: i64(
+        flat.map(() => 0),
+        ids.shape,
+      ),
+      positions: i64(
+        flat.map((at) => at % tokens),
+        ids.shape,
+      ),
+      attentionMask: mask,
+      answerRows: i64(first, [size]),
+      labels: i64(
+        pairs.map(({ answer }) => answer[0]!),
+        [size],
+      ),
+    },
+    answerCounts: pairs.map(() => 1),
+  };
+}
