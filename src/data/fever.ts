@@ -59,15 +59,19 @@ const opposite = { SUPPORTS: 'REFUTES', REFUTES: 'SUPPORTS' } as const;
 
 /**
  * Claims make records two by two: the verdict on the first is turned round, the second is the unrelated one that must keep its
- * own, so that no claim is both. Claims without enough information have no verdict and are left out.
+ * own. A claim that comes again is left out, so that none is both; so are claims without enough information, which have no
+ * verdict.
  */
 class ClaimPairs {
   #first:
     | { readonly id: string; readonly claim: string; readonly label: keyof typeof opposite; number: number }
     | undefined;
 
+  readonly #seen = new Set<string>();
+
   take({ id, claim, label: found }: Claim, number: number): EditRecord | undefined {
-    if (found === 'NOT ENOUGH INFO') return undefined;
+    if (found === 'NOT ENOUGH INFO' || this.#seen.has(claim.trim())) return undefined;
+    this.#seen.add(claim.trim());
     const first = this.#first;
     if (!first) {
       this.#first = { id: String(id ?? `fever-${number}`), claim, label: found, number };
