@@ -19,6 +19,7 @@ const endless: Tokenizer = {
   encode: async () => [],
   encodePrompts: async () => [],
   encodeAnswers: async () => [],
+  encodeInput: async () => [],
   decode: async (lists) => lists.map((ids) => ids.join(' ')),
 };
 

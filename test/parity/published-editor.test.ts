@@ -8,6 +8,7 @@ import { readSafetensorsHeader } from '../../src/checkpoint/safetensors.js';
 import { convert } from '../../src/commands/convert.js';
 import { convertOptions } from '../../src/commands/options.js';
 import { loadEditor, readEditorDescription } from '../../src/editors/editor-folder.js';
+import { sumRows } from '../../src/editors/hyper-editor.js';
 import { readPublishedEditor, readPublishedOptimizer } from '../../src/editors/published-editor.js';
 import { temporaryPaths } from '../checkpoint/temporary-folder.js';
 import { archiveOf, floats as rawFloats } from '../checkpoint/torch/torch-writer.js';
@@ -82,7 +83,7 @@ describe.skipIf(!stored)('official_net.pth and official_opt.pth', () => {
     const editor = await loadEditor(out, description, run.editable, 1000);
     const compare = comparison(stored!);
     const chunks = await publishedCapture(run, editor, 'valid.edit');
-    const rows = chunks.reduce((sum, chunk) => sum + chunk.rows, 0);
+    const rows = sumRows(chunks.map((chunk) => chunk.rows));
     const solved = await editor.solve(run.editable, chunks, rows);
     expect(solved.shift.size).toBe(2);
     for (const [layer, shift] of solved.shift) {
