@@ -42,7 +42,7 @@ export async function editModel({ model: dir, editor: editorDir, records, shift:
     const editable = await model.editing(model.layers(description.layers));
     const editor = await loadEditor(editorDir, description, editable, 8192);
     const tokenizer = await openTokenizer(dir);
-    const tokenized = await tokenizeRecords(tokenizer, facts, model.definition.contextTokens);
+    const tokenized = await tokenizeRecords(tokenizer, facts, model.definition);
 
     // Edit and ask in one go: scores before and after, and a row per fact.
     const { rows, scores } = await scoreEdit(editable, editor, tokenized, { batch: 100, rounds: description.rounds });
@@ -50,7 +50,7 @@ export async function editModel({ model: dir, editor: editorDir, records, shift:
 
     // The shift itself: what is added to each layer. It is far smaller than the model, and undone by leaving it out.
     const pairs = tokenized.map(({ edit }) => edit);
-    const batches = splitIntoBatches(pairs, { batchSize: 100, sortByLength: true }).map(({ batch }) => batch);
+    const batches = splitIntoBatches(pairs, { kind: model.definition.kind, batchSize: 100, sortByLength: true }).map(({ batch }) => batch);
     const shift = await editor.computeShift(editable, batches, { rounds: description.rounds });
     const modules = new Map<string, TensorOf<'f32'>>();
     for (const [name, resident] of shift) modules.set(name, await model.runtime.download<TensorOf<'f32'>>(resident));

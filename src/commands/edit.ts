@@ -153,9 +153,10 @@ async function askBefore(
   const predictions = await ask(editable, records, options, 'ask before', context);
   const stage = { batch: options.batch, stage: 'generate before' };
   const { tokenizer } = subject;
-  const generations = options.generate && writes(subject.model.definition)
-    ? await generateAnswers(editable, editable.base, tokenizer, records, stage, context)
-    : undefined;
+  const generations =
+    options.generate && writes(subject.model.definition)
+      ? await generateAnswers(editable, editable.base, tokenizer, records, stage, context)
+      : undefined;
   const neutral = await neutralRecords(
     subject,
     records.map(({ record }) => record),

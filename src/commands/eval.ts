@@ -47,7 +47,8 @@ async function evaluate(options: EvalOptions, context: CommandContext): Promise<
     const speak = (stage: string, set: LayerTensors) =>
       generateAnswers(editable, set, subject.tokenizer, tokenized, { batch: options.batch, stage }, context);
     const odds = wantsOdds(options) ? await askOdds(editable, weights, tokenized, options, context) : undefined;
-    const spoken = options.generate && writes(subject.model.definition) ? await generations(editable, weights, speak) : undefined;
+    const spoken =
+      options.generate && writes(subject.model.definition) ? await generations(editable, weights, speak) : undefined;
     const reports = withOdds(factReports(tokenized, rows, spoken), odds?.byId);
     if (options.out !== undefined) await writeFactReports(options.out, reports);
     const neutral = await neutralLocality(subject, { editable, weights }, records, options, context);

@@ -9,7 +9,7 @@ import type { AnswerPrediction } from '../eval/metrics.js';
 import { type NeutralScores, neutralScores } from '../eval/neutral-scores.js';
 import { predictPairs } from '../eval/predict.js';
 import type { CommandContext } from './events.js';
-import { generateAnswers } from './generations.js';
+import { generateAnswers, writes } from './generations.js';
 import type { Subject } from './subject.js';
 
 /** The neutral prompts to ask of this model: none where a record brings unrelated prompts, and none that a record edits. */
@@ -17,12 +17,14 @@ export async function neutralRecords(
   { tokenizer, model }: Subject,
   records: readonly EditRecord[],
 ): Promise<TokenizedRecord[]> {
-  if (records.some(({ unrelated }) => unrelated.length > 0)) return [];
+  const { kind, contextTokens } = model.definition;
+  // They are texts to go on with: a fact checker is not asked them.
+  if (!writes(model.definition) || records.some(({ unrelated }) => unrelated.length > 0)) return [];
   const edited = new Set(records.map(({ edit }) => edit.prompt.trim()));
   const examples = (await neutralExamples()).filter(({ prompt }) => !edited.has(prompt));
   const asRecords = examples.map((edit) => ({ id: edit.prompt, edit, rephrasings: [], unrelated: [] }));
-  const tokenized = await tokenizeRecords(tokenizer, asRecords, Number.POSITIVE_INFINITY);
-  return tokenized.filter(({ edit }) => inputLength(edit) <= model.definition.contextTokens);
+  const tokenized = await tokenizeRecords(tokenizer, asRecords, { kind, contextTokens: Number.POSITIVE_INFINITY });
+  return tokenized.filter(({ edit }) => inputLength(edit, kind) <= contextTokens);
 }
 
 /** What a model says of neutral prompts. */
