@@ -50,7 +50,9 @@ export async function editModel({ model: dir, editor: editorDir, records, shift:
 
     // The shift itself: what is added to each layer. It is far smaller than the model, and undone by leaving it out.
     const pairs = tokenized.map(({ edit }) => edit);
-    const batches = splitIntoBatches(pairs, { kind: model.definition.kind, batchSize: 100, sortByLength: true }).map(({ batch }) => batch);
+    const batches = splitIntoBatches(pairs, { kind: model.definition.kind, batchSize: 100, sortByLength: true }).map(
+      ({ batch }) => batch,
+    );
     const shift = await editor.computeShift(editable, batches, { rounds: description.rounds });
     const modules = new Map<string, TensorOf<'f32'>>();
     for (const [name, resident] of shift) modules.set(name, await model.runtime.download<TensorOf<'f32'>>(resident));

@@ -27,8 +27,7 @@ export async function askOdds(
   if (records.length === 0) return undefined;
   const pairs = oddsPairs(records);
   const owners = records.flatMap((record) => oddsPairs([record]).map(() => record.record.id));
-  const room = editable.model.definition.contextTokens;
-  for (const [at, pair] of pairs.entries()) assertFitsContext(pair, room, owners[at]!);
+  for (const [at, pair] of pairs.entries()) assertFitsContext(pair, editable.model.definition, owners[at]!);
   const onProgress = (done: number, total: number) =>
     emit({ kind: 'progress', stage: 'compare answers', done, total, unit: 'prompts' });
   const sets = weights === editable.base ? [editable.base] : [editable.base, weights];
