@@ -22,6 +22,14 @@ export interface TensorOf<D extends DType> {
   readonly data: TensorData[D];
 }
 
+/** A float32 tensor that is read when it is needed, because there may be no room for all of them at once. */
+export interface LazyTensor {
+  readonly dtype: 'f32';
+  readonly shape: readonly number[];
+  /** A new copy, the caller's. */
+  read(): Promise<TensorOf<'f32'>>;
+}
+
 /** Number of elements of a shape; 1 for a scalar. */
 export function elementCount(shape: readonly number[]): number {
   return shape.reduce((product, size) => product * size, 1);

@@ -3,8 +3,17 @@
 
 import { type FileHandle, realpath } from 'node:fs/promises';
 import { fileError, MalmenError } from '../errors.js';
-import { elementCount, f32ToBf16, f32ToF16, type StorageDType, storageBytes, type Tensor } from '../tensor.js';
+import {
+  elementCount,
+  f32ToBf16,
+  f32ToF16,
+  type LazyTensor,
+  type StorageDType,
+  storageBytes,
+  type Tensor,
+} from '../tensor.js';
 import { writeAtomic } from '../util/atomic-file.js';
+import { freeMemory } from '../util/free-memory.js';
 import { readFully, withFile } from './read-file.js';
 import { formatHeader, parseHeader } from './safetensors-header.js';
 import { type TensorEntry, tensorBytes } from './stored-tensor.js';
@@ -89,12 +98,27 @@ async function writeData(file: FileHandle, { name, dtype, shape, bytes }: Tensor
 }
 
 /** A tensor as it will be stored, floats in the dtype asked for. */
-export function tensorSource(name: string, tensor: Tensor, dtype: StorageDType = tensor.dtype): TensorSource {
-  return { name, dtype, shape: tensor.shape, bytes: () => [storedBytes(name, tensor, dtype)] };
+export function tensorSource(
+  name: string,
+  tensor: Tensor | LazyTensor,
+  dtype: StorageDType = tensor.dtype,
+): TensorSource {
+  const bytes = () => ('read' in tensor ? lazyBytes(name, tensor, dtype) : [storedBytes(name, tensor, dtype)]);
+  return { name, dtype, shape: tensor.shape, bytes };
+}
+
+/** One tensor at a time: its memory is free before the next is read. */
+async function* lazyBytes(name: string, lazy: LazyTensor, dtype: StorageDType): AsyncGenerator<Uint8Array> {
+  const tensor = await lazy.read();
+  try {
+    yield storedBytes(name, tensor, dtype);
+  } finally {
+    freeMemory(tensor.data);
+  }
 }
 
 /** A tensor's bytes in a dtype; floats are rounded to nearest even. */
-export function storedBytes(name: string, { dtype: from, data }: Tensor, dtype: StorageDType): Uint8Array {
+function storedBytes(name: string, { dtype: from, data }: Tensor, dtype: StorageDType): Uint8Array {
   const asBytes = (view: ArrayBufferView) => new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
   if (from === dtype) return asBytes(data);
   if (data instanceof BigInt64Array) throw new TypeError(`tensor '${name}': int64 cannot be stored as ${dtype}`);

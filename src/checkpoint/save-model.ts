@@ -3,12 +3,12 @@
 import { copyFile, readdir, realpath, stat } from 'node:fs/promises';
 import { extname, join, sep } from 'node:path';
 import { fileError, MalmenError } from '../errors.js';
-import { storageBytes, type TensorOf } from '../tensor.js';
+import { type LazyTensor, storageBytes, type TensorOf } from '../tensor.js';
 import { writeFileAtomic, writeFolderAtomic } from '../util/atomic-file.js';
 import { firstNotFinite } from './finite.js';
 import { type ModelFolder, singleFile } from './model-folder.js';
 import { type Patch, writePatched } from './patched-file.js';
-import { storedBytes, tensorSource, writeSafetensors } from './safetensors.js';
+import { tensorSource, writeSafetensors } from './safetensors.js';
 import { elementOffsets, fileBytes, spanBytes, type TensorEntry } from './stored-tensor.js';
 import type { WeightFile } from './weight-file.js';
 
@@ -18,7 +18,7 @@ export interface SaveEditedModel {
   /** Replaces a filled folder at `out`; never the base's own. */
   readonly force: boolean;
   /** New values by tensor name, in the base's layout; stored in the base's dtype. */
-  readonly edited: ReadonlyMap<string, TensorOf<'f32'>>;
+  readonly edited: ReadonlyMap<string, TensorOf<'f32'> | LazyTensor>;
   /** More files to put into the folder before it appears. */
   readonly alongside?: (folder: string) => Promise<void>;
 }
@@ -48,7 +48,7 @@ export async function saveEditedModel(save: SaveEditedModel): Promise<{ leftOut:
 
 const storesFloat32: ReadonlySet<string> = new Set(['f32', 'f16', 'bf16', 'f64']);
 
-function assertFits({ dir, tensors }: ModelFolder, name: string, { shape }: TensorOf<'f32'>): void {
+function assertFits({ dir, tensors }: ModelFolder, name: string, { shape }: TensorOf<'f32'> | LazyTensor): void {
   const entry = tensors.get(name);
   if (!entry) throw new MalmenError('not-found', `${dir}: no tensor '${name}' to replace`);
   if (!storesFloat32.has(entry.dtype)) {
@@ -106,11 +106,12 @@ async function rewriteFile(path: string, file: WeightFile, edited: SaveEditedMod
 }
 
 /** Floats are rounded to the base's dtype, to nearest even. */
-function editedPatch(entry: TensorEntry, change: TensorOf<'f32'>): Patch {
+function editedPatch(entry: TensorEntry, change: TensorOf<'f32'> | LazyTensor): Patch {
   const content = async function* () {
-    const bytes = storedBytes(entry.name, change, entry.dtype);
-    assertFinite(entry, bytes);
-    yield entry.strides === undefined ? bytes : await scatter(entry, bytes);
+    for await (const bytes of tensorSource(entry.name, change, entry.dtype).bytes()) {
+      assertFinite(entry, bytes);
+      yield entry.strides === undefined ? bytes : await scatter(entry, bytes);
+    }
   };
   return { offset: entry.offset, bytes: spanBytes(entry), content };
 }

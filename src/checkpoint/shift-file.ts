@@ -1,9 +1,9 @@
 // A parameter shift as a file: what was added to which module of which base model. Knows no editor and no model.
 
 import { MalmenError } from '../errors.js';
-import type { TensorOf } from '../tensor.js';
+import type { LazyTensor, TensorOf } from '../tensor.js';
 import { firstNotFinite } from './finite.js';
-import { readSafetensorsHeader, tensorSource, writeSafetensors } from './safetensors.js';
+import { readSafetensorsHeader, type TensorSource, tensorSource, writeSafetensors } from './safetensors.js';
 import { readTensor, type TensorEntry } from './stored-tensor.js';
 import { assertFinite } from './verify-weights.js';
 import type { WeightFile } from './weight-file.js';
@@ -23,19 +23,31 @@ const format = `${family}1`;
 const suffix = '.shift';
 const sha256 = /^[0-9a-f]{64}$/;
 
-/** @throws MalmenError when a shift is not finite or the file cannot be written */
-export async function saveShift(path: string, { baseHash, editor, modules }: SavedShift): Promise<void> {
+/** A shift to be saved; its matrices may be read one by one. */
+export interface ShiftToSave extends Omit<SavedShift, 'modules'> {
+  readonly modules: ReadonlyMap<string, TensorOf<'f32'> | LazyTensor>;
+}
+
+/** @throws MalmenError when a shift is not finite or the file cannot be written; no file is left then */
+export async function saveShift(path: string, { baseHash, editor, modules }: ShiftToSave): Promise<void> {
   if (!sha256.test(baseHash) || editor === '') throw new RangeError('a shift needs its base model and its editor');
-  for (const [name, shift] of modules) assertSavable(path, name, shift);
-  const sources = [...modules].map(([name, tensor]) => tensorSource(`${name}${suffix}`, tensor));
+  const sources = [...modules].map(([name, tensor]) => shiftSource(path, name, tensor));
   await writeSafetensors(path, sources, { format, base_hash: baseHash, editor });
 }
 
-function assertSavable(path: string, name: string, { shape, data }: TensorOf<'f32'>): void {
-  if (shape.length !== 2) throw new RangeError(`shift of '${name}' must be a matrix, got [${shape}]`);
-  const index = firstNotFinite(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), 'f32');
-  if (index < 0) return;
-  throw new MalmenError('bad-input', `${path}: shift of '${name}': element ${index} is NaN or infinite; not saved`);
+function shiftSource(path: string, name: string, tensor: TensorOf<'f32'> | LazyTensor): TensorSource {
+  if (tensor.shape.length !== 2) throw new RangeError(`shift of '${name}' must be a matrix, got [${tensor.shape}]`);
+  const source = tensorSource(`${name}${suffix}`, tensor);
+  return { ...source, bytes: () => finiteBytes(path, name, source) };
+}
+
+async function* finiteBytes(path: string, name: string, source: TensorSource): AsyncGenerator<Uint8Array> {
+  for await (const piece of source.bytes()) {
+    const index = firstNotFinite(piece, 'f32');
+    if (index >= 0)
+      throw new MalmenError('bad-input', `${path}: shift of '${name}': element ${index} is NaN or infinite; not saved`);
+    yield piece;
+  }
 }
 
 /** @throws MalmenError when the file is no shift, is of another version or is damaged */

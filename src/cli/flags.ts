@@ -16,6 +16,8 @@ export interface Flag {
   /** The values that may be given; empty unless the kind is `choice`. */
   readonly choices: readonly string[];
   readonly required: boolean;
+  /** A regular expression that text must match; `undefined` where any text will do. */
+  readonly pattern: string | undefined;
   /** `undefined` where the option has none. */
   readonly default: unknown;
   readonly description: string;
@@ -35,6 +37,7 @@ export function flagsOf(schema: z.ZodObject, positional?: string): Flag[] {
       kind: kindOf(key, property),
       choices: (property.enum ?? []).map(String),
       required: required.includes(key),
+      pattern: property.pattern,
       default: property.default,
       description: property.description ?? '',
     };

@@ -1,5 +1,6 @@
 // `malmen bench`: times the work of the project against the least that it could take on this machine.
 
+import { networkShape } from '../editors/editor-folder.js';
 import { HyperEditor } from '../editors/hyper-editor.js';
 import { initialParameters } from '../editors/hyper-network.js';
 import { malmen } from '../editors/malmen.js';
@@ -13,22 +14,31 @@ import type { Runtime } from '../engine/runtime.js';
 import { openNormalEquation } from '../linalg/normal-equation.js';
 import { f32 } from '../tensor.js';
 import { MetaTrainer } from '../train/meta-trainer.js';
+import { formatBytes } from '../util/byte-size.js';
+import { MemoryWatch } from '../util/memory-watch.js';
 import { Random } from '../util/random.js';
 import { withBenchModel } from './bench/bench-model.js';
 import { type EditWork, editFlops, type LanguageModelWork, shiftFlops, trainingStepFlops } from './bench/floor.js';
 import { matmulRate } from './bench/matmul-rate.js';
 import { randomBatches } from './bench/random-batch.js';
 import type { CommandContext } from './events.js';
+import { jobsOf } from './memory-job.js';
+import { planRun } from './memory-limit.js';
 import type { BenchOptions } from './options.js';
 
 export interface BenchResult {
   readonly what: BenchOptions['what'];
   /** The fastest run. */
   readonly seconds: number;
+  /** The fastest run's, of all threads together. */
+  readonly cpuSeconds: number;
   /** Floating-point operations of the job over the matrix-product rate. */
   readonly floorSeconds: number;
   readonly ratio: number;
   readonly peakRssBytes: number;
+  /** Of the peak: what the process took for itself, and mapped files in the page cache; undefined where it is not told. */
+  readonly peakAnonymousBytes: number;
+  readonly peakMappedBytes: number | undefined;
   /** Seconds of each part of the fastest run. */
   readonly stages: Readonly<Record<string, number>>;
   readonly flops: number;
@@ -39,13 +49,17 @@ export interface BenchResult {
 /** One measured run. */
 interface Run {
   readonly seconds: number;
+  /** Of all threads together: what the run would take of an otherwise busy machine. */
+  readonly cpuSeconds: number;
   readonly stages: Readonly<Record<string, number>>;
 }
 
 /** `malmen bench`: measures one part of the program on this computer, and the time that its arithmetic alone would take. */
 export async function bench(options: BenchOptions, context: CommandContext): Promise<BenchResult> {
   const measure = { step: benchStep, edit: benchEdit, solve: benchSolve, matmul: benchMatmul }[options.what];
+  const watch = new MemoryWatch();
   const { runs, flops, rate } = await measure(options, context);
+  const peaks = watch.stop();
   const best = runs.reduce((fastest, run) => (run.seconds < fastest.seconds ? run : fastest));
   const floorSeconds = flops / rate;
   const peakRssBytes = process.resourceUsage().maxRSS * 1024;
@@ -55,6 +69,8 @@ export async function bench(options: BenchOptions, context: CommandContext): Pro
     floorSeconds,
     ratio: best.seconds / floorSeconds,
     peakRssBytes,
+    peakAnonymousBytes: peaks.anonymous,
+    peakMappedBytes: peaks.mapped,
     flops,
     matmulFlopsPerSecond: rate,
     options,
@@ -73,19 +89,22 @@ function runtimeOptions({ device, threads }: BenchOptions) {
   return { device, ...(threads === undefined ? {} : { threads }) };
 }
 
-/** Runs a job `repeats` times after one warm-up. */
+/** Runs a job `repeats` times, after one that does not count unless there is to be none. */
 async function repeat(
-  { repeats }: BenchOptions,
+  { repeats, warmUp }: BenchOptions,
   { emit, signal }: CommandContext,
   job: () => Promise<Record<string, number>>,
 ): Promise<Run[]> {
   const runs: Run[] = [];
-  for (let run = -1; run < repeats; run++) {
+  const first = warmUp ? -1 : 0;
+  for (let run = first; run < repeats; run++) {
     signal.throwIfAborted();
     const start = performance.now();
+    const before = process.cpuUsage();
     const stages = await job();
-    if (run >= 0) runs.push({ seconds: (performance.now() - start) / 1000, stages });
-    emit({ kind: 'progress', stage: 'bench', done: run + 2, total: repeats + 1, unit: 'runs' });
+    const { user, system } = process.cpuUsage(before);
+    if (run >= 0) runs.push({ seconds: (performance.now() - start) / 1000, cpuSeconds: (user + system) / 1e6, stages });
+    emit({ kind: 'progress', stage: 'bench', done: run + 1 - first, total: repeats - first, unit: 'runs' });
   }
   return runs;
 }
@@ -106,7 +125,11 @@ async function benchMatmul(options: BenchOptions, context: CommandContext): Prom
     const flops = 2 * 1024 * 768 * 3072;
     const runs = await repeat(options, context, async () => ({ rate: await matmulRate(runtime) }));
     const rate = Math.max(...runs.map(({ stages }) => stages.rate!));
-    return { runs: runs.map(({ stages }) => ({ seconds: flops / stages.rate!, stages: {} })), flops, rate };
+    return {
+      runs: runs.map(({ cpuSeconds, stages }) => ({ seconds: flops / stages.rate!, cpuSeconds, stages: {} })),
+      flops,
+      rate,
+    };
   } finally {
     await runtime.close();
   }
@@ -118,24 +141,46 @@ interface Bench {
   readonly editable: EditableModel;
   readonly editor: HyperEditor;
   readonly random: Random;
+  /** Prompts per pass. */
+  readonly batch: number;
 }
 
-async function withBench<R>(options: BenchOptions, work: (bench: Bench) => Promise<R>): Promise<R> {
-  return withBenchModel(async (folder) => {
+async function withBench<R>(
+  options: BenchOptions,
+  context: CommandContext,
+  work: (bench: Bench) => Promise<R>,
+): Promise<R> {
+  return withBenchModel(options.model, async (folder) => {
     const model = await LanguageModel.open(folder, runtimeOptions(options));
     try {
-      const editable = await model.editing(model.layers());
+      const plan = planRun(options, jobOf(model, options), context);
+      const editable = await model.editing(model.layers(options.layers), plan.schedule);
       const random = Random.stream(options.seed, 'bench');
-      const { keySize, valueSize, layers } = editable.groups[0]!;
-      const shape = { keySize, valueSize, layers: layers.length, rank: options.rank, blocks: options.blocks };
-      const tensors = initialParameters(shape, { learningRate: 1e-6, logLambda: 0 }, random);
-      const moments = new RunningMoments(keySize + valueSize);
-      const network = await ResidentNetwork.open(model.runtime, malmen, tensors, { shape, moments, rowLimit: 8192 });
-      return await work({ model, editable, editor: new HyperEditor(malmen, 'answers', [network]), random });
+      const networks: ResidentNetwork[] = [];
+      for (const group of editable.groups) {
+        const shape = networkShape(group, options);
+        const tensors = initialParameters(shape, { learningRate: 1e-6, logLambda: 0 }, random);
+        const moments = new RunningMoments(shape.keySize + shape.valueSize);
+        const open = { shape, moments, rowLimit: 8192 };
+        networks.push(await ResidentNetwork.open(model.runtime, malmen, tensors, open));
+      }
+      const editor = new HyperEditor(malmen, 'answers', networks);
+      return await work({ model, editable, editor, random, batch: plan.batch });
     } finally {
       await model.close();
     }
   });
+}
+
+/** What is about to be measured, for the choice of schedule. */
+function jobOf(model: LanguageModel, { what, edits, tokens, answerTokens, layers, ...network }: BenchOptions) {
+  const ids = (length: number) => Array.from({ length }, () => 0);
+  const facts = Array.from({ length: edits }, () => ({
+    prompt: ids(tokens - answerTokens + 1),
+    answer: ids(answerTokens),
+  }));
+  const task = what === 'step' ? 'train' : 'edit';
+  return jobsOf({ task, model, layers: model.layers(layers), pairs: facts, edits: facts, tokens: 'answers', network });
 }
 
 function workOf({ model, editable }: Bench, options: BenchOptions): { lm: LanguageModelWork; edit: EditWork } {
@@ -158,10 +203,10 @@ function workOf({ model, editable }: Bench, options: BenchOptions): { lm: Langua
 }
 
 async function benchStep(options: BenchOptions, context: CommandContext): Promise<Measured> {
-  return withBench(options, async (setup) => {
-    const { model, editable, editor, random } = setup;
+  return withBench(options, context, async (setup) => {
+    const { model, editable, editor, random, batch } = setup;
     const draw = () => {
-      const shape = { size: options.batch, tokens: options.tokens, answerTokens: options.answerTokens };
+      const shape = { size: batch, tokens: options.tokens, answerTokens: options.answerTokens };
       return randomBatches(options.edits, shape, model.definition.vocabularySize, random);
     };
     const batches = { edits: draw(), rephrasings: draw(), unrelated: draw() };
@@ -189,9 +234,9 @@ async function benchStep(options: BenchOptions, context: CommandContext): Promis
 }
 
 async function benchEdit(options: BenchOptions, context: CommandContext): Promise<Measured> {
-  return withBench(options, async (setup) => {
-    const { model, editable, editor, random } = setup;
-    const shape = { size: options.batch, tokens: options.tokens, answerTokens: options.answerTokens };
+  return withBench(options, context, async (setup) => {
+    const { model, editable, editor, random, batch } = setup;
+    const shape = { size: batch, tokens: options.tokens, answerTokens: options.answerTokens };
     const batches = randomBatches(options.edits, shape, model.definition.vocabularySize, random);
     const sample = await editor.capture(editable, batches[0]!);
     await editor.observe(sample);
@@ -259,9 +304,10 @@ function tell(result: BenchResult, { emit }: CommandContext): void {
     rows: [...stages, ...whole],
   });
   const gigaflops = (result.matmulFlopsPerSecond / 1e9).toFixed(0);
-  const peak = (result.peakRssBytes / 1e9).toFixed(2);
+  const mapped = result.peakMappedBytes === undefined ? '' : `, ${formatBytes(result.peakMappedBytes)} mapped`;
+  const peak = `${formatBytes(result.peakRssBytes)} (${formatBytes(result.peakAnonymousBytes)} anonymous${mapped})`;
   emit({
     kind: 'note',
-    text: `time / floor ${result.ratio.toFixed(2)}; matrix products ${gigaflops} GFLOP/s; peak memory ${peak} GB`,
+    text: `time / floor ${result.ratio.toFixed(2)}; matrix products ${gigaflops} GFLOP/s; peak memory ${peak}`,
   });
 }

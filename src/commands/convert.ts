@@ -13,7 +13,8 @@ import { ResidentNetwork } from '../editors/resident-network.js';
 import type { EditableModel } from '../engine/editable-model.js';
 import type { LayerGroup } from '../engine/layer-group.js';
 import { MalmenError } from '../errors.js';
-import { type RunState, saveRunState } from '../train/run-folder.js';
+import type { TensorOf } from '../tensor.js';
+import { type StateToSave, saveRunState } from '../train/run-folder.js';
 import { writeFolderAtomic } from '../util/atomic-file.js';
 import type { CommandContext } from './events.js';
 import type { ConvertOptions } from './options.js';
@@ -113,8 +114,8 @@ function trainingState(
   { networks }: PublishedEditor,
   optimizer: PublishedOptimizer | undefined,
   order: readonly number[],
-): RunState {
-  const tensors = new Map<string, RunState['tensors'] extends ReadonlyMap<string, infer T> ? T : never>();
+): StateToSave {
+  const tensors = new Map<string, TensorOf<'f32'>>();
   const doubles = new Map<string, Float64Array>();
   for (const [at, source] of order.entries()) {
     const { tensors: parameters, moments } = networks[source]!;

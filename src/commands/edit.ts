@@ -11,16 +11,20 @@ import type { Editor } from '../editors/editor.js';
 import { assertSameBase, loadEditor, readEditorDescription } from '../editors/editor-folder.js';
 import { FineTuning } from '../editors/fine-tuning.js';
 import type { EditableModel } from '../engine/editable-model.js';
+import { editedWeight } from '../engine/edited-weight.js';
+import { lazyDownload } from '../engine/runtime.js';
 import { type EditScores, evaluatedPairs, factRows, summarize } from '../eval/evaluate.js';
 import { exactMatch, type FactReport, factReports, writeFactReports } from '../eval/fact-report.js';
 import type { AnswerPrediction } from '../eval/metrics.js';
 import type { NeutralScores } from '../eval/neutral-scores.js';
 import { predictPairs } from '../eval/predict.js';
-import type { TensorOf } from '../tensor.js';
+import type { LazyTensor, TensorOf } from '../tensor.js';
 import { refuseFilledFolder, writeFileAtomic } from '../util/atomic-file.js';
 import { present } from '../util/present.js';
 import type { CommandContext } from './events.js';
 import { generateAnswers, writes } from './generations.js';
+import { jobsOf } from './memory-job.js';
+import { planRun, type RunPlan, withMemoryReport } from './memory-limit.js';
 import { askNeutral, compareNeutral, type NeutralAnswers, neutralRecords } from './neutral.js';
 import type { EditOptions } from './options.js';
 import { type Rounding, roundingOf } from './rounding.js';
@@ -70,8 +74,10 @@ interface Edited {
 export async function edit(options: EditOptions, context: CommandContext): Promise<EditResult> {
   await refuseFilledFolder(options.out, options.force);
   const records = await readRecords(options.records);
-  const edited = await withSubject(options, context, (subject) => editAndSave(subject, records, options, context));
-  const { reports, neutral } = await verify(edited.before, options, context);
+  const { edited, reports, neutral } = await withMemoryReport(options.memory, context, async () => {
+    const done = await withSubject(options, context, (subject) => editAndSave(subject, records, options, context));
+    return { edited: done, ...(await verify(done.before, options, context)) };
+  });
   const result = summary(options, edited, reports, neutral);
   await writeFactReports(join(options.out, 'facts.jsonl'), reports);
   await writeFileAtomic(join(options.out, 'edit.json'), `${JSON.stringify({ ...result, options }, null, 2)}\n`);
@@ -88,11 +94,11 @@ async function editAndSave(
   const { model, hash } = subject;
   const tokenized = await tokenizeFor(subject, records);
   noteRules(records, context);
-  const { editable, editor, rounds } = await openEditor(subject, options);
+  const { editable, editor, rounds, plan, close } = await openEditor(subject, tokenized, options, context);
   const start = performance.now();
   const batches = splitIntoBatches(
     tokenized.map((record) => record.edit),
-    { kind: model.definition.kind, batchSize: options.batch, sortByLength: true },
+    { kind: model.definition.kind, batchSize: plan.batch, sortByLength: true },
   );
   const shift = await editor.computeShift(
     editable,
@@ -104,19 +110,18 @@ async function editAndSave(
       onProgress: ({ done, total }) => context.emit({ kind: 'progress', stage: 'edit', done, total, unit: 'batches' }),
     },
   );
-  const weights = await editable.shifted(shift);
   const editSeconds = (performance.now() - start) / 1000;
-  const modules = new Map<string, TensorOf<'f32'>>();
-  for (const [name, resident] of shift) modules.set(name, await model.runtime.download<TensorOf<'f32'>>(resident));
-  const edited = new Map<string, TensorOf<'f32'>>();
-  for (const { name } of editable.layers) {
-    edited.set(model.entry(`${name}.weight`).name, await model.runtime.download<TensorOf<'f32'>>(weights.get(name)!));
-  }
+  close();
+  const modules = new Map([...shift].map(([name, resident]) => [name, lazyDownload(model.runtime, resident)]));
+  const edited = new Map(
+    editable.layers.map((layer) => [
+      model.entry(`${layer.name}.weight`).name,
+      editedWeight(model, layer, modules.get(layer.name)!),
+    ]),
+  );
   const stored = [...edited].map(([name, values]) => ({ values, dtype: model.folder.tensors.get(name)!.dtype }));
-  const rounding = roundingOf(stored, modules.values());
-  model.runtime.release(...shift.values());
-  editable.releaseWeights(weights);
-  const before = await askBefore(subject, editable, tokenized, options, context);
+  const rounding = await roundingOf(stored, modules.values());
+  const before = await askBefore(subject, editable, tokenized, { ...options, ...plan }, context);
   const { leftOut } = await saveEditedModel({
     base: model.folder,
     out: options.out,
@@ -125,22 +130,43 @@ async function editAndSave(
     alongside: (folder) =>
       saveShift(join(folder, 'shift.safetensors'), { baseHash: hash, editor: editor.name, modules }),
   });
-  return { editor: editor.name, before, layers: await layerNorms(editable, modules), editSeconds, leftOut, rounding };
+  const layers = await layerNorms(editable, modules);
+  model.runtime.release(...shift.values());
+  return { editor: editor.name, before, layers, editSeconds, leftOut, rounding };
+}
+
+interface OpenEditor {
+  readonly editable: EditableModel;
+  readonly editor: Editor;
+  readonly rounds: number;
+  readonly plan: RunPlan;
+  /** Gives up what the editor holds. */
+  close(): void;
 }
 
 async function openEditor(
   { model, hash }: Subject,
+  records: readonly TokenizedRecord[],
   options: EditOptions,
-): Promise<{ editable: EditableModel; editor: Editor; rounds: number }> {
+  context: CommandContext,
+): Promise<OpenEditor> {
+  const asked = evaluatedPairs(records);
+  const job = { task: 'edit', model, pairs: asked, edits: records.map(({ edit }) => edit) } as const;
   if (options.editor === 'ft') {
-    const editable = await model.editing(model.layers(options.layers));
-    return { editable, editor: new FineTuning({ steps: options.ftSteps, learningRate: options.ftRate }), rounds: 1 };
+    const layers = model.layers(options.layers);
+    const plan = planRun(options, jobsOf({ ...job, task: 'fine-tune', layers, tokens: 'answers' }), context);
+    const editable = await model.editing(layers, plan.schedule);
+    const editor = new FineTuning({ steps: options.ftSteps, learningRate: options.ftRate });
+    return { editable, editor, rounds: 1, plan, close: () => {} };
   }
   const description = await readEditorDescription(options.editor);
   assertSameBase(options.editor, description, hash, options.model);
-  const editable = await model.editing(model.layers(description.layers));
+  const layers = model.layers(description.layers);
+  const plan = planRun(options, jobsOf({ ...job, layers, network: description, tokens: description.tokens }), context);
+  const editable = await model.editing(layers, plan.schedule);
   const editor = await loadEditor(options.editor, description, editable, 8192);
-  return { editable, editor, rounds: options.rounds ?? description.rounds };
+  const rounds = options.rounds ?? description.rounds;
+  return { editable, editor, rounds, plan, close: () => editor.close() };
 }
 
 async function askBefore(
@@ -186,17 +212,19 @@ async function verify(
 ): Promise<{ reports: FactReport[]; neutral: NeutralScores | undefined }> {
   const weights = options.weights && join(options.out, basename(options.weights));
   return withSubject({ ...options, model: options.out, weights }, context, async ({ model, tokenizer }) => {
-    const editable = await model.editing([]);
-    const after = await ask(editable, records, options, 'ask after', context);
+    const job = { task: 'eval', model, layers: [], pairs: evaluatedPairs(records), tokens: 'answers' } as const;
+    const plan = planRun(options, jobsOf(job), context);
+    const editable = await model.editing([], plan.schedule);
+    const after = await ask(editable, records, { ...options, ...plan }, 'ask after', context);
     const rows = factRows(
       records,
       predictions.map((before, at) => [before, after[at]!]),
     );
     const asked = { editable, weights: editable.base, tokenizer };
-    const stays = await askNeutral(asked, neutral.records, { ...options, when: 'after' }, context);
+    const stays = await askNeutral(asked, neutral.records, { ...options, ...plan, when: 'after' }, context);
     const compared = compareNeutral(neutral.answers, stays);
     if (!generations) return { reports: factReports(records, rows), neutral: compared };
-    const stage = { batch: options.batch, stage: 'generate after' };
+    const stage = { batch: plan.batch, stage: 'generate after' };
     const spoken = await generateAnswers(editable, editable.base, tokenizer, records, stage, context);
     return { reports: factReports(records, rows, { before: generations, after: spoken }), neutral: compared };
   });
@@ -204,13 +232,13 @@ async function verify(
 
 async function layerNorms(
   editable: EditableModel,
-  modules: ReadonlyMap<string, TensorOf<'f32'>>,
+  modules: ReadonlyMap<string, LazyTensor>,
 ): Promise<EditResult['layers']> {
   const norm = ({ data }: TensorOf<'f32'>) => Math.sqrt(data.reduce((sum, value) => sum + value * value, 0));
   const layers = [];
   for (const [name, shift] of modules) {
     const weight = await editable.model.read(`${name}.weight`);
-    layers.push({ name, shiftNorm: norm(shift), weightNorm: norm(weight) });
+    layers.push({ name, shiftNorm: norm(await shift.read()), weightNorm: norm(weight) });
   }
   return layers;
 }

@@ -3,12 +3,14 @@
 import type { EditRecord } from '../data/record.js';
 import { parseSpec, readRecords } from '../data/spec.js';
 import type { EditableModel, LayerTensors } from '../engine/editable-model.js';
-import { type EditScores, evaluateRecords, summarize, underWeights } from '../eval/evaluate.js';
+import { type EditScores, evaluatedPairs, evaluateRecords, summarize, underWeights } from '../eval/evaluate.js';
 import { exactMatch, type FactReport, factReports, writeFactReports } from '../eval/fact-report.js';
 import type { NeutralScores } from '../eval/neutral-scores.js';
 import { present } from '../util/present.js';
 import type { CommandContext } from './events.js';
 import { generateAnswers, writes } from './generations.js';
+import { jobsOf } from './memory-job.js';
+import { planRun, type RunPlan, withMemoryReport } from './memory-limit.js';
 import { askNeutral, compareNeutral, neutralRecords } from './neutral.js';
 import { askOdds, type OddsById, type OddsReport, oddsTable } from './odds.js';
 import type { EvalOptions } from './options.js';
@@ -32,28 +34,40 @@ export interface EvalResult {
 /** Without a shift, before and after are the same model. */
 async function evaluate(options: EvalOptions, context: CommandContext): Promise<EvalResult> {
   const records = await readRecords(options.records);
-  return withSubject(options, context, async (subject) => {
-    const tokenized = await tokenizeFor(subject, records);
-    noteRules(records, context);
-    const { editable, weights } = await openShift(subject, options.shift);
-    const onProgress = (done: number, total: number) =>
-      context.emit({ kind: 'progress', stage: 'ask', done, total, unit: 'prompts' });
-    const predict = underWeights(
-      editable,
-      { before: editable.base, after: weights },
-      { batch: options.batch, signal: context.signal, onProgress },
-    );
-    const rows = await evaluateRecords(tokenized, predict);
-    const speak = (stage: string, set: LayerTensors) =>
-      generateAnswers(editable, set, subject.tokenizer, tokenized, { batch: options.batch, stage }, context);
-    const odds = wantsOdds(options) ? await askOdds(editable, weights, tokenized, options, context) : undefined;
-    const spoken =
-      options.generate && writes(subject.model.definition) ? await generations(editable, weights, speak) : undefined;
-    const reports = withOdds(factReports(tokenized, rows, spoken), odds?.byId);
-    if (options.out !== undefined) await writeFactReports(options.out, reports);
-    const neutral = await neutralLocality(subject, { editable, weights }, records, options, context);
-    return report(options, reports, { neutral, probabilities: odds?.report }, subject, context);
+  const run = () => withSubject(options, context, (subject) => ask(subject, records, options, context));
+  return withMemoryReport(options.memory, context, run);
+}
+
+async function ask(
+  subject: Subject,
+  records: readonly EditRecord[],
+  asked: EvalOptions,
+  context: CommandContext,
+): Promise<EvalResult> {
+  const tokenized = await tokenizeFor(subject, records);
+  noteRules(records, context);
+  const pairs = evaluatedPairs(tokenized);
+  let plan: RunPlan | undefined;
+  const { editable, weights } = await openShift(subject, asked.shift, (layers) => {
+    plan = planRun(asked, jobsOf({ task: 'eval', model: subject.model, layers, pairs, tokens: 'answers' }), context);
+    return plan.schedule;
   });
+  const options = { ...asked, batch: plan!.batch };
+  const { batch } = options;
+  const onProgress = (done: number, total: number) =>
+    context.emit({ kind: 'progress', stage: 'ask', done, total, unit: 'prompts' });
+  const sets = { before: editable.base, after: weights };
+  const predict = underWeights(editable, sets, { batch, signal: context.signal, onProgress });
+  const rows = await evaluateRecords(tokenized, predict);
+  const speak = (stage: string, set: LayerTensors) =>
+    generateAnswers(editable, set, subject.tokenizer, tokenized, { batch, stage }, context);
+  const odds = wantsOdds(options) ? await askOdds(editable, weights, tokenized, options, context) : undefined;
+  const spoken =
+    options.generate && writes(subject.model.definition) ? await generations(editable, weights, speak) : undefined;
+  const reports = withOdds(factReports(tokenized, rows, spoken), odds?.byId);
+  if (options.out !== undefined) await writeFactReports(options.out, reports);
+  const neutral = await neutralLocality(subject, { editable, weights }, records, options, context);
+  return report(options, reports, { neutral, probabilities: odds?.report }, subject, context);
 }
 
 /** CounterFact's own metrics: of its own data, and of whatever else they are asked for. */

@@ -23,7 +23,7 @@ import { inputLayouts } from '../tokenizer/input-layout.js';
 import { assertFits, parseTokenizer, readTokenizerJson, type Tokenizer } from '../tokenizer/tokenizer.js';
 import { trainByteLevelBpe } from '../tokenizer/train-bpe.js';
 import { initialWeights, LmTrainer, learningRateAt } from '../train/lm-trainer.js';
-import { RunFolder } from '../train/run-folder.js';
+import { RunFolder, readAll } from '../train/run-folder.js';
 import { writeFileAtomic } from '../util/atomic-file.js';
 import type { ModelKind } from '../util/model-kind.js';
 import { Random } from '../util/random.js';
@@ -78,7 +78,7 @@ export async function fit(options: FitOptions, context: CommandContext): Promise
   });
   try {
     const tensors =
-      state?.tensors ??
+      (state && (await readAll(state.tensors))) ??
       source.weights ??
       initialWeights(source.definition.parameters, Random.stream(options.seed, 'weights'));
     const trainer = await LmTrainer.open(runtime, source.definition, { step: state?.step ?? 0, tensors });

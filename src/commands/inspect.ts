@@ -8,8 +8,9 @@ import { type EditorDescription, editorFile, readEditorDescription } from '../ed
 import { defineModel } from '../models/index.js';
 import type { EditableLayer, ModelDefinition } from '../models/model.js';
 import type { ModelKind } from '../util/model-kind.js';
-import type { CommandContext } from './events.js';
+import type { CommandContext, CommandEvent } from './events.js';
 import { estimateMemory, type MemoryEstimate } from './memory-estimate.js';
+import { jobsOf } from './memory-job.js';
 import { findModel } from './model-source.js';
 import type { InspectOptions } from './options.js';
 
@@ -26,7 +27,12 @@ export interface ModelReport {
   readonly vocabulary: number;
   readonly contextTokens: number;
   readonly layers: readonly (EditableLayer & { readonly isDefault: boolean })[];
-  readonly memory: MemoryEstimate;
+  /** Of editing and of a training step, in each way that the engine can run them. */
+  readonly memory: readonly JobMemory[];
+}
+
+export interface JobMemory extends MemoryEstimate {
+  readonly task: 'edit' | 'train';
 }
 
 export interface EditorReport extends EditorDescription {
@@ -79,13 +85,11 @@ async function inspectEditor(path: string, { emit }: CommandContext): Promise<Ed
   return { kind: 'editor', ...description };
 }
 
-async function inspectModel(
-  { path, weights, edits, rank }: InspectOptions,
-  { emit }: CommandContext,
-): Promise<ModelReport> {
+async function inspectModel(options: InspectOptions, { emit }: CommandContext): Promise<ModelReport> {
+  const { path, weights, edits, rank, batch } = options;
   const folder = await openModelFolder(path, { weights });
   const definition = defineModel(folder.config);
-  const report = describeModel(folder, definition, { edits, rank });
+  const report = describeModel(folder, definition, options);
   const title = `${path}: ${report.modelType} (${report.modelKind}), ${(report.parameters / 1e6).toFixed(1)} M parameters (${report.dtypes.join(', ')}), vocabulary ${report.vocabulary}, ${report.contextTokens} tokens`;
   const rows = report.layers.map((layer) => [
     layer.name,
@@ -95,26 +99,67 @@ async function inspectModel(
     layer.isDefault ? 'default' : '',
   ]);
   emit({ kind: 'table', title, columns: ['layer', 'key size', 'value size', 'stored', ''], rows });
-  const memory = Object.entries(report.memory).map(([name, bytes]) => [name, bytes / 1e6]);
-  emit({ kind: 'table', title: `memory for ${edits} facts at rank ${rank}`, columns: ['', 'MB'], rows: memory });
+  emit(memoryTable(report.memory, `memory in MB for ${edits} facts at rank ${rank}, ${batch} prompts per pass`));
   return report;
 }
 
-function describeModel(
-  { tensors }: ModelFolder,
+const scheduleNames = { whole: 'whole-model sessions', blocks: 'one session per block (--memory)' } as const;
+
+function memoryTable(memory: readonly JobMemory[], title: string): CommandEvent {
+  const rows = memory.map((job) => [
+    job.task,
+    scheduleNames[job.schedule],
+    ...[job.weights, job.pass, job.hyperNetwork, job.editedLayers, job.normalEquations, job.peak].map((bytes) =>
+      Math.round(bytes / 1e6),
+    ),
+  ]);
+  const parts = ['weights', 'a pass', 'hyper-network', 'edited layers', 'normal equations', 'peak'];
+  return { kind: 'table', title, columns: ['', '', ...parts], rows };
+}
+
+/** Facts of the usual length. */
+const promptTokens = 22;
+const answerTokens = 3;
+
+function memoryOf(
+  folder: ModelFolder,
   definition: ModelDefinition,
-  job: { edits: number; rank: number },
-): ModelReport {
+  { edits, rank, batch }: InspectOptions,
+): readonly JobMemory[] {
+  const names = new Set(folder.tensors.keys());
+  const isFloat32 = (name: string) => folder.tensors.get(definition.tensorName(name, names))?.dtype === 'f32';
+  const fact = {
+    prompt: Array.from({ length: promptTokens }, () => 0),
+    answer: Array.from({ length: answerTokens }, () => 0),
+  };
+  const pairs = Array.from({ length: edits }, () => fact);
+  const job = {
+    model: { definition, isFloat32 },
+    layers: definition.layers.filter(({ name }) => definition.defaultLayers.includes(name)),
+    pairs: pairs.slice(0, batch),
+    edits: pairs,
+    tokens: 'answers',
+    network: { rank, blocks: 2 },
+  } as const;
+  return (['edit', 'train'] as const).flatMap((task) =>
+    (['whole', 'blocks'] as const).map((schedule) => ({
+      task,
+      ...estimateMemory(schedule, jobsOf({ ...job, task })(batch)),
+    })),
+  );
+}
+
+function describeModel(folder: ModelFolder, definition: ModelDefinition, job: InspectOptions): ModelReport {
   const defaults = new Set(definition.defaultLayers);
   return {
     kind: 'model',
     modelType: definition.modelType,
     modelKind: definition.kind,
     parameters: definition.parameters.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0),
-    dtypes: [...new Set([...tensors.values()].map(({ dtype }) => dtype))],
+    dtypes: [...new Set([...folder.tensors.values()].map(({ dtype }) => dtype))],
     vocabulary: definition.vocabularySize,
     contextTokens: definition.contextTokens,
     layers: definition.layers.map((layer) => ({ ...layer, isDefault: defaults.has(layer.name) })),
-    memory: estimateMemory(definition, job),
+    memory: memoryOf(folder, definition, job),
   };
 }

@@ -1,53 +1,115 @@
-// What training and editing take in memory, from shapes alone: an estimate to plan with, not a promise.
+// What training, editing and asking take in memory under either schedule of the engine: from graphs and shapes alone, before
+// anything is opened.
 
 import { groupByShape } from '../engine/layer-group.js';
-import type { ModelDefinition } from '../models/model.js';
+import type { TokenChoice } from '../engine/lm-programs.js';
+import { batchDims, type ModelBatch, withTapRows } from '../engine/model-batch.js';
+import type { Schedule } from '../engine/schedule.js';
+import { scheduleMemory } from '../engine/schedule-memory.js';
+import type { EditableLayer, ModelDefinition } from '../models/model.js';
 
+export type MemoryTask = 'train' | 'edit' | 'fine-tune' | 'eval';
+
+export interface MemoryJob {
+  readonly task: MemoryTask;
+  readonly definition: ModelDefinition;
+  readonly layers: readonly EditableLayer[];
+  readonly isFloat32: (parameter: string) => boolean;
+  /** The largest batch of prompts. */
+  readonly batch: ModelBatch;
+  readonly tokens: TokenChoice;
+  /** Key rows of each layer in one edit. */
+  readonly rows: number;
+  /** Absent for an editor without a network. */
+  readonly network?: { readonly rank: number; readonly blocks: number };
+}
+
+/** Bytes of anonymous memory; mapped weights are page cache and do not count. */
 export interface MemoryEstimate {
-  /** The model's weights. */
+  readonly schedule: Schedule;
+  /** Weights that stay in memory. */
   readonly weights: number;
+  /** One pass of a batch through the language model, with gradients where the task needs them. */
+  readonly pass: number;
   /** Hyper-networks, and with their gradients and Adam's averages while training. */
   readonly hyperNetwork: number;
-  readonly hyperNetworkTraining: number;
-  /** Edited weights, shifts and gradients. */
+  /** Shifts, shifted weights and weight gradients of the edited layers. */
   readonly editedLayers: number;
-  /** Normal equations of all edited layers. */
+  /** Captured rows and normal equations. */
   readonly normalEquations: number;
-  readonly edit: number;
-  readonly train: number;
+  /** The most at any moment, the program itself included: less than the sum, because not all is there at once. */
+  readonly peak: number;
 }
 
 const floatBytes = 4;
+/** The JavaScript heaps, the runtime's libraries and its threads' stacks. */
+const programBytes = 180e6;
+/** Buffers that are kept for the next output, at most. */
+const pooledBytes = 256 * 2 ** 20;
+/** Rows that a hyper-network takes at once at most. */
+const networkRows = 8192;
 
-/** Bytes for the default layers; `edits` facts of about two answer tokens. */
-export function estimateMemory(
-  definition: ModelDefinition,
-  { edits, rank }: { readonly edits: number; readonly rank: number },
-): MemoryEstimate {
-  const layers = definition.layers.filter(({ name }) => definition.defaultLayers.includes(name));
-  const weights =
-    floatBytes * definition.parameters.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
-  const groups = groupByShape(layers);
-  const hyperNetwork =
-    floatBytes * groups.reduce((sum, { keySize, valueSize }) => sum + 2 * 2 * (keySize + valueSize) * rank, 0);
-  const matrix = floatBytes * layers.reduce((sum, { keySize, valueSize }) => sum + keySize * valueSize, 0);
-  const rows = 2 * edits;
-  const normalEquations =
-    floatBytes *
-    layers.reduce((sum, { keySize, valueSize }) => {
-      const dual = rows * (keySize + valueSize);
-      const primal = keySize ** 2 / 2 + keySize * valueSize;
-      return sum + (rows < keySize ? dual : primal);
-    }, 0);
-  const editedLayers = 4 * matrix;
-  const hyperNetworkTraining = 5 * hyperNetwork;
+export function estimateMemory(schedule: Schedule, job: MemoryJob): MemoryEstimate {
+  const sizes = jobSizes(job);
+  const engine = scheduleMemory(schedule, { ...job, dims: batchDims(withTapRows(job.batch)) });
+  const { capture, gradient, predict } = engine;
+  const whole = schedule === 'whole';
+  const { network, matrices, largest, rows, equations, kept } = sizes;
+  const shifts = whole ? 2 * matrices : matrices;
+  const phases: Readonly<Record<MemoryTask, readonly number[]>> = {
+    eval: [shifts + predict],
+    edit: [network + equations + rows + capture, network + equations + rows + matrices, shifts + predict],
+    // The shift, its averages, gradients and what Adam makes of them.
+    'fine-tune': [shifts + 3 * matrices + (whole ? matrices : largest) + gradient, shifts + predict],
+    train: [
+      3 * network + rows + capture,
+      3 * network + rows + equations + matrices,
+      3 * network + rows + kept + shifts + gradient + (whole ? 2 * matrices : matrices + largest),
+      5 * network + rows + kept + 2 * matrices + largest + sizes.networkPass,
+    ],
+  };
+  const most = Math.max(...phases[job.task]);
   return {
-    weights,
-    hyperNetwork,
-    hyperNetworkTraining,
-    editedLayers,
-    normalEquations,
-    edit: weights + hyperNetwork + editedLayers + normalEquations,
-    train: weights + hyperNetworkTraining + editedLayers + normalEquations,
+    schedule,
+    weights: engine.weights,
+    pass: {
+      eval: predict,
+      edit: Math.max(capture, predict),
+      'fine-tune': gradient,
+      train: Math.max(capture, gradient),
+    }[job.task],
+    hyperNetwork: job.task === 'train' ? 5 * network : network,
+    editedLayers: job.task === 'train' ? shifts + matrices : shifts,
+    normalEquations: job.task === 'eval' ? 0 : equations + rows,
+    peak: programBytes + engine.weights + most + Math.min(pooledBytes, most),
+  };
+}
+
+function jobSizes({ layers, rows: n, network: shape, task }: MemoryJob) {
+  const sum = (size: (layer: EditableLayer) => number) =>
+    floatBytes * layers.reduce((total, layer) => total + size(layer), 0);
+  const matrix = ({ keySize: k, valueSize: v }: EditableLayer) => k * v;
+  const isDual = ({ keySize: k }: EditableLayer) => n < k;
+  const width = Math.max(0, ...layers.map(({ keySize, valueSize }) => keySize + valueSize));
+  const network = shape
+    ? floatBytes *
+      groupByShape(layers).reduce(
+        (total, { keySize, valueSize }) => total + 2 * shape.blocks * (keySize + valueSize) * shape.rank,
+        0,
+      )
+    : 0;
+  const passRows = Math.min(networkRows, n * layers.length);
+  return {
+    network,
+    networkPass: shape ? floatBytes * passRows * (3 * shape.blocks + 4) * width : 0,
+    matrices: sum(matrix),
+    largest: floatBytes * Math.max(0, ...layers.map(matrix)),
+    rows: task === 'train' ? sum(({ keySize, valueSize }) => n * (keySize + valueSize)) : 0,
+    // As `linalg` documents it: rows or sums of every layer, and the largest solve.
+    equations:
+      sum((layer) => (isDual(layer) ? n * (layer.keySize + layer.valueSize) : layer.keySize ** 2 / 2 + matrix(layer))) +
+      floatBytes *
+        Math.max(0, ...layers.map((layer) => (isDual(layer) ? n * n + 5 * n * layer.valueSize : 2 * matrix(layer)))),
+    kept: sum((layer) => (isDual(layer) ? n * (layer.keySize + layer.valueSize) + n ** 2 / 2 : layer.keySize ** 2 / 2)),
   };
 }

@@ -3,6 +3,7 @@
 
 import { z } from 'zod';
 import { devices } from '../engine/runtime.js';
+import { byteSizePattern } from '../util/byte-size.js';
 
 const count = () => z.int().positive();
 const path = () => z.string().min(1);
@@ -12,6 +13,14 @@ const common = {
   device: z.enum(devices).default('cpu').describe('where to compute'),
   threads: count().optional().describe('threads of one operation (default: the physical cores)'),
 };
+
+const memory = z
+  .string()
+  .regex(byteSizePattern, 'a size such as 6GB or 512MiB is expected')
+  .optional()
+  .describe(
+    'keep within this much memory, 6GB for instance: mapped weights are page cache and do not count (default: no limit)',
+  );
 
 const subject = {
   model: path().describe('Hugging Face folder of the language model, or its name on the hub: OWNER/NAME@REVISION'),
@@ -100,6 +109,7 @@ export const trainOptions = z.strictObject({
     .describe('draw a new answer of the same relation and a new edit prompt whenever a fact comes up'),
   hyperBatch: count().default(8192).describe('rows per pass through the hyper-network; never changes the result'),
   checkpointEvery: count().default(10).describe('steps between resumable checkpoints'),
+  memory,
   ...common,
 });
 
@@ -122,6 +132,7 @@ export const editOptions = z.strictObject({
   ftSteps: count().default(20).describe('fine-tuning steps over all facts (only with --editor ft)'),
   ftRate: z.number().positive().default(1e-3).describe('fine-tuning learning rate (only with --editor ft)'),
   generate: z.boolean().default(true).describe('also generate freely before and after'),
+  memory,
   ...common,
 });
 
@@ -139,6 +150,7 @@ export const evalOptions = z.strictObject({
     .describe(
       'also compare the probabilities of new and true answers, as CounterFact does (default: for counterfact: data)',
     ),
+  memory,
   ...common,
 });
 
@@ -175,6 +187,7 @@ export const inspectOptions = z.strictObject({
   weights: subject.weights,
   edits: count().default(1000).describe('facts of the job whose memory is estimated'),
   rank: count().default(1920).describe('rank of the hyper-network of that job'),
+  batch: count().default(100).describe('prompts per pass through the language model of that job'),
 });
 
 /** What `malmen convert` takes. */
@@ -199,7 +212,12 @@ export const convertOptions = z.strictObject({
 /** What `malmen bench` takes. */
 export const benchOptions = z.strictObject({
   what: z.enum(['step', 'edit', 'solve', 'matmul']).describe('what to measure'),
+  model: path()
+    .optional()
+    .describe('Hugging Face folder to measure with (default: random weights of GPT-2 small shape)'),
+  layers: layers.describe('layers to edit (default: the architecture’s choice)'),
   repeats: count().default(3).describe('runs; the fastest counts'),
+  warmUp: z.boolean().default(true).describe('one run before those that count'),
   edits: count().default(32).describe('facts edited at once'),
   tokens: count().default(24).describe('tokens per prompt'),
   answerTokens: count().default(3).describe('answer tokens per fact'),
@@ -207,6 +225,7 @@ export const benchOptions = z.strictObject({
   blocks: count().default(2).describe('blocks of the hyper-network'),
   batch: count().default(32).describe('prompts per pass through the language model'),
   keySize: count().default(3072).describe('key size (bench solve)'),
+  memory,
   ...common,
 });
 

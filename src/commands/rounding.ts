@@ -1,6 +1,6 @@
 // What an edit loses when its weights are stored in 16 bits. Knows no model.
 
-import { bf16ToF32, f16ToF32, f32ToBf16, f32ToF16, type StorageDType, type TensorOf } from '../tensor.js';
+import { bf16ToF32, f16ToF32, f32ToBf16, f32ToF16, type LazyTensor, type StorageDType } from '../tensor.js';
 
 export interface Rounding {
   /** The 16-bit types that edited weights are stored in. */
@@ -14,22 +14,23 @@ const rounded: Readonly<Partial<Record<StorageDType, (values: Float32Array) => F
   bf16: (values) => bf16ToF32(f32ToBf16(values)),
 };
 
-/** Undefined where all edited weights are stored as they were computed. */
-export function roundingOf(
-  edited: readonly { readonly values: TensorOf<'f32'>; readonly dtype: StorageDType }[],
-  shifts: Iterable<TensorOf<'f32'>>,
-): Rounding | undefined {
+/** Undefined where all edited weights are stored as they were computed. Reads one tensor at a time. */
+export async function roundingOf(
+  edited: readonly { readonly values: LazyTensor; readonly dtype: StorageDType }[],
+  shifts: Iterable<LazyTensor>,
+): Promise<Rounding | undefined> {
   const dtypes = new Set<string>();
   let lost = 0;
   for (const { values, dtype } of edited) {
     const round = rounded[dtype];
     if (!round) continue;
     dtypes.add(dtype);
-    lost += squaredDistance(values.data, round(values.data));
+    const { data } = await values.read();
+    lost += squaredDistance(data, round(data));
   }
   if (dtypes.size === 0) return undefined;
   let whole = 0;
-  for (const { data } of shifts) whole += squaredDistance(data);
+  for (const shift of shifts) whole += squaredDistance((await shift.read()).data);
   return { dtypes: [...dtypes], shareOfShift: whole === 0 ? 0 : Math.sqrt(lost / whole) };
 }
 

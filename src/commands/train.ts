@@ -1,5 +1,6 @@
 // `malmen train`: trains the hyper-networks of MALMEN or MEND for one language model.
 
+import type { EditRecord } from '../data/record.js';
 import { readRecords } from '../data/spec.js';
 import { splitIntoBatches } from '../data/split-batches.js';
 import type { TokenizedRecord } from '../data/tokenized-record.js';
@@ -11,6 +12,8 @@ import { preservingBases } from '../editors/preserved-keys.js';
 import { ResidentNetwork } from '../editors/resident-network.js';
 import { RunningMoments } from '../editors/running-moments.js';
 import type { EditableModel, LayerTensors } from '../engine/editable-model.js';
+import { lazyDownload } from '../engine/runtime.js';
+import type { Schedule } from '../engine/schedule.js';
 import { MalmenError } from '../errors.js';
 import { type EditScores, scoreEdit } from '../eval/score-edit.js';
 import type { TensorOf } from '../tensor.js';
@@ -20,9 +23,11 @@ import { MetaTrainer } from '../train/meta-trainer.js';
 import { RunFolder, type RunState } from '../train/run-folder.js';
 import { Random } from '../util/random.js';
 import type { CommandContext } from './events.js';
+import { planRun, withMemoryReport } from './memory-limit.js';
 import type { TrainOptions } from './options.js';
 import { startState } from './start-state.js';
 import { noteRules, type Subject, tokenizeFor, withSubject } from './subject.js';
+import { tokensOf, trainingJobs } from './training-jobs.js';
 
 /** How the training of an editor ended. */
 export interface TrainResult {
@@ -52,35 +57,52 @@ interface Training {
 export async function train(options: TrainOptions, context: CommandContext): Promise<TrainResult> {
   const records = await readRecords(options.data);
   const watched = options.validation === undefined ? undefined : await readRecords(options.validation);
-  return withSubject(options, context, async (subject) => {
-    const tokenized = await tokenizeFor(subject, records);
-    noteRules(records, context);
-    if (!tokenized.some(({ unrelated }) => unrelated.length > 0)) {
-      context.emit({
-        kind: 'warning',
-        text: `${options.data}: no record has an unrelated prompt: nothing will hold other facts in place`,
-      });
-    }
-    const sampler = new EpisodeSampler(tokenized, options);
-    const training = await openTraining(subject, tokenized, options, context);
-    const finished = await training.run.finished<TrainResult>();
-    if (finished && training.trainer.step >= options.steps) {
-      context.emit({ kind: 'note', text: `${options.out}: already trained for ${training.trainer.step} steps` });
-      return finished;
-    }
-    const recent = await trainAll(training, sampler);
-    await saveEditor(options.out, describe(training), training.editable, training.editor);
-    const validation = watched && (await validate(training, await tokenizeFor(subject, watched)));
-    const result = summary(training, recent, validation);
-    await training.run.finish(result);
-    return result;
-  });
+  const run = () =>
+    withSubject(options, context, (subject) => trainOn(subject, { records, watched }, options, context));
+  return withMemoryReport(options.memory, context, run);
+}
+
+/** Facts to learn on, and facts to watch. */
+interface TrainingData {
+  readonly records: readonly EditRecord[];
+  readonly watched: readonly EditRecord[] | undefined;
+}
+
+async function trainOn(
+  subject: Subject,
+  { records, watched }: TrainingData,
+  asked: TrainOptions,
+  context: CommandContext,
+): Promise<TrainResult> {
+  const tokenized = await tokenizeFor(subject, records);
+  noteRules(records, context);
+  const plan = planRun(asked, trainingJobs(subject, tokenized, asked), context);
+  const options = { ...asked, batch: plan.batch };
+  if (!tokenized.some(({ unrelated }) => unrelated.length > 0)) {
+    context.emit({
+      kind: 'warning',
+      text: `${options.data}: no record has an unrelated prompt: nothing will hold other facts in place`,
+    });
+  }
+  const sampler = new EpisodeSampler(tokenized, options);
+  const training = await openTraining(subject, tokenized, { options, schedule: plan.schedule }, context);
+  const finished = await training.run.finished<TrainResult>();
+  if (finished && training.trainer.step >= options.steps) {
+    context.emit({ kind: 'note', text: `${options.out}: already trained for ${training.trainer.step} steps` });
+    return finished;
+  }
+  const recent = await trainAll(training, sampler);
+  await saveEditor(options.out, describe(training), training.editable, training.editor);
+  const validation = watched && (await validate(training, await tokenizeFor(subject, watched)));
+  const result = summary(training, recent, validation);
+  await training.run.finish(result);
+  return result;
 }
 
 async function openTraining(
   subject: Subject,
   records: readonly TokenizedRecord[],
-  options: TrainOptions,
+  { options, schedule }: { readonly options: TrainOptions; readonly schedule: Schedule },
   context: CommandContext,
 ): Promise<Training> {
   const layers = subject.model.layers(options.layers);
@@ -91,7 +113,7 @@ async function openTraining(
     resume: options.resume,
     force: options.force,
   });
-  const editable = await subject.model.editing(layers);
+  const editable = await subject.model.editing(layers, schedule);
   const state = saved ?? (await openStart(subject, options));
   const whitenings = await preservedBases(editable, records, options, context);
   const editor = await openEditor(editable, options, state, whitenings);
@@ -117,6 +139,7 @@ function resultSettings(options: TrainOptions): Record<string, unknown> {
     force,
     resume,
     threads,
+    memory,
     batch,
     hyperBatch,
     checkpointEvery,
@@ -169,18 +192,23 @@ async function openEditor(
   for (const [at, group] of editable.groups.entries()) {
     const shape = networkShape(group, options);
     const start = { learningRate: options.initialRate, logLambda: options.initialLogLambda };
-    const tensors = state ? pickPrefixed(state.tensors, `network.${at}.`) : initialParameters(shape, start, random);
+    const tensors = state
+      ? await readPrefixed(state.tensors, `network.${at}.`)
+      : initialParameters(shape, start, random);
     const moments = state ? restoreMoments(state, at) : new RunningMoments(shape.keySize + shape.valueSize);
     networks.push(
       await ResidentNetwork.open(editable.runtime, method, tensors, { shape, moments, rowLimit: options.hyperBatch }),
     );
   }
-  return new HyperEditor(method, options.tokens ?? (method.name === 'mend' ? 'all' : 'answers'), networks, whitenings);
+  return new HyperEditor(method, tokensOf(options), networks, whitenings);
 }
 
-function pickPrefixed(tensors: ReadonlyMap<string, TensorOf<'f32'>>, prefix: string): Map<string, TensorOf<'f32'>> {
-  const own = [...tensors].filter(([name]) => name.startsWith(prefix));
-  return new Map(own.map(([name, tensor]) => [name.slice(prefix.length), tensor]));
+async function readPrefixed(tensors: RunState['tensors'], prefix: string): Promise<Map<string, TensorOf<'f32'>>> {
+  const own = new Map<string, TensorOf<'f32'>>();
+  for (const [name, tensor] of tensors) {
+    if (name.startsWith(prefix)) own.set(name.slice(prefix.length), await tensor.read());
+  }
+  return own;
 }
 
 function restoreMoments({ doubles }: RunState, at: number): RunningMoments {
@@ -189,11 +217,11 @@ function restoreMoments({ doubles }: RunState, at: number): RunningMoments {
 }
 
 async function saveState({ editor, editable, trainer, run }: Training): Promise<void> {
-  const tensors = await trainer.optimizerTensors();
+  const tensors = trainer.optimizerTensors();
   const doubles = new Map<string, Float64Array>();
   for (const [at, { parameters, moments }] of editor.networks.entries()) {
     for (const [name, resident] of parameters)
-      tensors.set(`network.${at}.${name}`, await editable.runtime.download<TensorOf<'f32'>>(resident));
+      tensors.set(`network.${at}.${name}`, lazyDownload(editable.runtime, resident));
     doubles.set(`moments.${at}.count`, Float64Array.of(moments.count));
     doubles.set(`moments.${at}.mean`, moments.mean);
     doubles.set(`moments.${at}.squares`, moments.squares);

@@ -10,7 +10,7 @@ import { readFloat64, readTensor, type TensorEntry } from '../checkpoint/stored-
 import type { WeightFile } from '../checkpoint/weight-file.js';
 import type { EditableModel } from '../engine/editable-model.js';
 import type { LayerGroup } from '../engine/layer-group.js';
-import type { Resident } from '../engine/runtime.js';
+import { lazyDownload, type Resident } from '../engine/runtime.js';
 import { MalmenError } from '../errors.js';
 import type { TensorOf } from '../tensor.js';
 import { writeFileAtomic } from '../util/atomic-file.js';
@@ -62,7 +62,7 @@ export async function saveEditor(
   for (const network of editor.networks) {
     const prefix = groupName(network.shape);
     for (const [name, resident] of network.parameters) {
-      sources.push(tensorSource(`${prefix}.${name}`, await model.runtime.download<TensorOf<'f32'>>(resident)));
+      sources.push(tensorSource(`${prefix}.${name}`, lazyDownload(model.runtime, resident)));
     }
     const { moments } = network;
     sources.push(float64Source(`${prefix}.normalizer.count`, Float64Array.of(moments.count), [1]));
@@ -70,7 +70,7 @@ export async function saveEditor(
     sources.push(float64Source(`${prefix}.normalizer.squares`, moments.squares, [moments.mean.length]));
   }
   for (const [layer, basis] of editor.whitenings) {
-    sources.push(tensorSource(`whitening.${layer}`, await model.runtime.download<TensorOf<'f32'>>(basis)));
+    sources.push(tensorSource(`whitening.${layer}`, lazyDownload(model.runtime, basis)));
   }
   await writeSafetensors(join(folder, weightsFile), sources);
   await writeFileAtomic(join(folder, editorFile), `${JSON.stringify(description, null, 2)}\n`);

@@ -1,9 +1,11 @@
-// Plain fine-tuning of the same layers, the baseline: Adam on the mean loss of all edits, over all of them at every step.
+// Plain fine-tuning of the same layers, the baseline: Adam on the mean loss of all edits, over all of them at every step. What is
+// learnt is the shift, which starts at zero.
 
 import { type AdamMoments, adamStep, defaultAdam, zeroMoments } from '../engine/adam.js';
 import type { EditableModel, LayerTensors } from '../engine/editable-model.js';
 import type { Resident } from '../engine/runtime.js';
-import { asShift, subtract } from '../engine/weight-shift.js';
+import { asShift } from '../engine/weight-shift.js';
+import { zeros } from '../tensor.js';
 import { type AnswerBatch, answerCount, type ComputeShiftOptions, type Editor } from './editor.js';
 
 export interface FineTuningSettings {
@@ -26,31 +28,44 @@ export class FineTuning implements Editor {
     batches: readonly AnswerBatch[],
     options: ComputeShiftOptions = {},
   ): Promise<LayerTensors> {
-    const { steps, learningRate } = this.#settings;
+    const { steps } = this.#settings;
+    const { runtime } = model;
+    let shift = new Map<string, Resident>();
     const moments = new Map<string, AdamMoments>();
-    for (const [name, { shape }] of model.base) moments.set(name, await zeroMoments(model.runtime, shape));
-    let weights = model.base;
+    for (const { name, keySize, valueSize } of model.layers) {
+      shift.set(name, await runtime.upload(zeros([keySize, valueSize]), { move: true }));
+      moments.set(name, await zeroMoments(runtime, [keySize, valueSize]));
+    }
     for (let step = 1; step <= steps && batches.length > 0; step++) {
+      const weights = await model.shifted(shift);
       const gradients = await meanGradient(model, weights, batches, options.signal);
-      const next = new Map<string, Resident>();
-      for (const [name, parameter] of weights) {
-        const request = {
-          parameter,
-          gradient: gradients.get(name)!,
-          moments: moments.get(name)!,
-          learningRate,
-          gradientScale: 1,
-        };
-        const updated = await adamStep(model.runtime, { ...request, step, settings: defaultAdam });
-        next.set(name, updated.parameter);
-        moments.set(name, updated.moments);
-      }
       model.releaseWeights(weights);
-      weights = next;
+      shift = await this.#update(model, shift, gradients, { moments, step });
       options.onProgress?.({ done: step, total: steps });
     }
-    for (const { first, second } of moments.values()) model.runtime.release(first, second);
-    return differences(model, weights);
+    for (const { first, second } of moments.values()) runtime.release(first, second);
+    return shift;
+  }
+
+  /** The next shift; the old one and the gradients are released, the moments replaced. */
+  async #update(
+    model: EditableModel,
+    shift: LayerTensors,
+    gradients: LayerTensors,
+    { moments, step }: { readonly moments: Map<string, AdamMoments>; readonly step: number },
+  ): Promise<Map<string, Resident>> {
+    const { learningRate } = this.#settings;
+    const next = new Map<string, Resident>();
+    for (const { name, orientation } of model.layers) {
+      const parameter = shift.get(name)!;
+      const gradient = await asShift(model.runtime, gradients.get(name)!, orientation);
+      const request = { parameter, gradient, moments: moments.get(name)!, learningRate, gradientScale: 1 };
+      const updated = await adamStep(model.runtime, { ...request, step, settings: defaultAdam });
+      model.runtime.release(parameter);
+      next.set(name, updated.parameter);
+      moments.set(name, updated.moments);
+    }
+    return next;
   }
 }
 
@@ -69,15 +84,4 @@ async function meanGradient(
     model.releaseFrozen(frozen);
   }
   return sums!;
-}
-
-/** W' - W for each layer, as shifts. Releases W'. */
-async function differences(model: EditableModel, weights: LayerTensors): Promise<LayerTensors> {
-  const shift = new Map<string, Resident>();
-  for (const { name, orientation } of model.layers) {
-    const change = await subtract(model.runtime, weights.get(name)!, model.base.get(name)!);
-    shift.set(name, await asShift(model.runtime, change, orientation));
-  }
-  model.releaseWeights(weights);
-  return shift;
 }

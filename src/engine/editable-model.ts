@@ -1,20 +1,28 @@
 // A language model with some layers opened for editing: captures, losses, weight gradients and predictions, for the base
 // weights or for any shifted ones. Applying a shift makes new weights beside the base, so that undoing it is exact.
+// It runs as a whole, or block after block in little memory, with the same results.
 
 import { parameterInput } from '../graph/emit.js';
 import type { Partition } from '../graph/partition.js';
 import type { EditableLayer } from '../models/model.js';
-import { scalar, type TensorOf } from '../tensor.js';
+import { scalar, type Tensor, type TensorOf } from '../tensor.js';
+import { BlockPrograms } from './block-programs.js';
+import { BlockSchedule, type LiveState } from './block-schedule.js';
 import { groupByShape, type LayerGroup } from './layer-group.js';
 import { LanguageModelPrograms, stackHeight, type TokenChoice } from './lm-programs.js';
 import { batchDims, type ModelBatch, realTokens, withTapRows } from './model-batch.js';
 import type { OpenModel } from './open-model.js';
+import { pickFeeds } from './program-sequence.js';
 import type { Compiled, Feed, Resident, RunResult, Runtime, WeightBinding } from './runtime.js';
+import type { Schedule } from './schedule.js';
 import { addShift } from './weight-shift.js';
 
 export type { ModelBatch } from './model-batch.js';
 
-/** A weight, a shift or a gradient for each edited layer, by layer name; resident. */
+/**
+ * A weight, a shift or a gradient for each edited layer, by layer name; resident. Sets of weights are opaque: they come from
+ * {@link EditableModel.base} and {@link EditableModel.shifted} and may hold no more than what differs from the checkpoint.
+ */
 export type LayerTensors = ReadonlyMap<string, Resident>;
 
 interface Computation {
@@ -89,27 +97,35 @@ export class EditableModel {
   readonly groups: readonly LayerGroup[];
   /** The checkpoint's own weights. */
   readonly base: LayerTensors;
+  readonly schedule: Schedule;
+  readonly #blocks: BlockSchedule | undefined;
   readonly #programs: LanguageModelPrograms;
   readonly #frozenBinding: WeightBinding;
   readonly #liveBinding: WeightBinding;
   readonly #computations = new Map<string, Promise<Computation>>();
 
-  private constructor(model: OpenModel, layers: readonly EditableLayer[], base: LayerTensors) {
+  private constructor(model: OpenModel, layers: readonly EditableLayer[], base: LayerTensors, schedule: Schedule) {
     this.model = model;
     this.layers = layers;
     this.groups = groupByShape(layers);
     this.base = base;
+    this.schedule = schedule;
     this.#programs = new LanguageModelPrograms(model.definition, layers);
     const edited = new Set(layers.map(({ name }) => `${name}.weight`));
     this.#frozenBinding = model.binding((name) => !model.isMapped(name));
     this.#liveBinding = model.binding((name) => edited.has(name) || this.#isShared(name));
+    if (schedule === 'whole') return;
+    const programs = new BlockPrograms(this.#programs, layers);
+    const given = (compiled: Compiled) => this.#givenWeights(compiled);
+    this.#blocks = new BlockSchedule(model.runtime, programs, this.#frozenBinding, given);
   }
 
-  static async open(model: OpenModel, layers: readonly EditableLayer[]): Promise<EditableModel> {
+  static async open(model: OpenModel, layers: readonly EditableLayer[], schedule: Schedule): Promise<EditableModel> {
     const base = new Map<string, Resident>();
+    if (schedule === 'blocks') return new EditableModel(model, layers, base, schedule);
     for (const { name } of layers)
       base.set(name, await model.runtime.upload(await model.read(`${name}.weight`), { move: true }));
-    return new EditableModel(model, layers, base);
+    return new EditableModel(model, layers, base, schedule);
   }
 
   get runtime(): Runtime {
@@ -118,6 +134,7 @@ export class EditableModel {
 
   /** W + S for each layer of `shift` ([keySize, valueSize] each); layers without one keep their base weight. */
   async shifted(shift: LayerTensors): Promise<LayerTensors> {
+    if (this.#blocks) return this.#blocks.keep(shift);
     const weights = new Map(this.base);
     for (const layer of this.layers) {
       const change = shift.get(layer.name);
@@ -134,7 +151,9 @@ export class EditableModel {
   }
 
   /** Runs the frozen part for losses, logits and predictions. */
-  freeze(batch: ModelBatch): Promise<FrozenBatch> {
+  async freeze(batch: ModelBatch): Promise<FrozenBatch> {
+    const dims = batchDims(batch);
+    if (this.#blocks) return { batch, dims, ...(await this.#blocks.freeze({ tensors: batch.tensors, dims })) };
     return this.#freeze(batch, 'predict', () => this.#programs.predict());
   }
 
@@ -145,8 +164,8 @@ export class EditableModel {
     extra: Readonly<Record<string, Feed>> = {},
   ): Promise<FrozenBatch> {
     const { frozen } = await this.#computation(name, cut);
-    const given = await this.#residentWeights(frozen, (parameter) => !this.model.isMapped(parameter));
-    const feeds = pick(frozen, { ...batch.tensors, ...extra, ...given });
+    const given = await this.#givenWeights(frozen);
+    const feeds = pickFeeds(frozen, { ...batch.tensors, ...extra, ...given });
     const result = await this.runtime.run(frozen, feeds, { keep: 'all', dims: batchDims(batch) });
     const crossing = Object.fromEntries(
       [...frozen.program.outputs.keys()].map((output) => [output, result.kept(output)]),
@@ -174,6 +193,16 @@ export class EditableModel {
     scale: number,
     weights: LayerTensors = this.base,
   ): Promise<Capture> {
+    if (this.#blocks) {
+      const tapped = withTapRows(batch);
+      const inputs = { tensors: tapped.tensors, dims: batchDims(tapped) };
+      const { loss, rows } = await this.#blocks.capture(inputs, tokens, scale, {
+        shifts: weights,
+        groups: this.groups,
+      });
+      const heights = this.#groupCounts(batch, tokens);
+      return { loss, rows: rows.map((own, group) => ({ ...own, counts: heights[group]! })) };
+    }
     const name = `capture ${tokens}`;
     const cut = () => this.#programs.capture(tokens);
     const counts = this.#groupCounts(batch, tokens);
@@ -205,6 +234,11 @@ export class EditableModel {
     weights: LayerTensors,
     { scale, before, sums }: GradientRequest,
   ): Promise<LossGradient> {
+    if (this.#blocks) {
+      const request = { scale, ...(before ? { before } : {}), ...(sums ? { sums } : {}) };
+      const { loss, gradient } = await this.#blocks.lossGradient(liveState(frozen, weights), request);
+      return { loss, gradients: new Map(this.layers.map(({ name }) => [name, gradient(name)])) };
+    }
     const kind = before ? 'divergence' : 'answer';
     const feeds: Record<string, Feed> = { lossScale: scalar(scale) };
     if (before) feeds.logitsBefore = before;
@@ -220,6 +254,7 @@ export class EditableModel {
 
   /** Logits at the answer rows, [answers, vocabulary], resident. */
   async logits(frozen: FrozenBatch, weights: LayerTensors): Promise<Resident> {
+    if (this.#blocks) return this.#blocks.logits(liveState(frozen, weights));
     const result = await this.#live('logits', () => this.#programs.logits(), frozen, weights, {}, ['logits']);
     return result.kept('logits');
   }
@@ -240,6 +275,11 @@ export class EditableModel {
     memory?: Memory,
   ): Promise<{ readonly said: StepOutputs[K]; readonly memory: Memory }> {
     const mode = memory ? 'extend' : 'keep';
+    if (this.#blocks) {
+      const inputs = { tensors: batch.tensors, dims: batchDims(batch) };
+      const step = await this.#blocks.step(inputs, mode, output, { shifts: weights, earlier: memory ?? new Map() });
+      return { said: step.said as StepOutputs[K], memory: step.memory };
+    }
     const name = `step ${mode} ${output}`;
     const cut = () => this.#programs.step(mode, output);
     const earlier = Object.fromEntries(memory ?? []);
@@ -257,11 +297,9 @@ export class EditableModel {
   }
 
   async predict(frozen: FrozenBatch, weights: LayerTensors): Promise<Predictions> {
+    if (this.#blocks) return predictions(await this.#blocks.predict(liveState(frozen, weights)));
     const result = await this.#live('predict', () => this.#programs.predict(), frozen, weights, {}, []);
-    return {
-      predicted: result.host<TensorOf<'i64'>>('predicted').data,
-      nll: result.host<TensorOf<'f32'>>('nll').data,
-    };
+    return predictions(new Map(['predicted', 'nll'].map((name) => [name, result.host(name)])));
   }
 
   async #live(
@@ -279,13 +317,18 @@ export class EditableModel {
       [...weights].map(([layer, weight]) => [parameterInput(`${layer}.weight`), weight]),
     );
     const shared = await this.#residentWeights(live, (parameter) => this.#isShared(parameter));
-    const feeds = pick(live, { ...frozen.batch.tensors, ...frozen.crossing, ...shared, ...edited, ...extra });
+    const feeds = pickFeeds(live, { ...frozen.batch.tensors, ...frozen.crossing, ...shared, ...edited, ...extra });
     return this.runtime.run(live, feeds, { keep, dims: frozen.dims });
   }
 
   /** Whether a weight is read once and given to every live program. */
   #isShared(parameter: string): boolean {
     return this.model.isFloat32(parameter) || !this.model.isMapped(parameter);
+  }
+
+  /** Those of a frozen program's weights that cannot be mapped. */
+  #givenWeights(compiled: Compiled): Promise<Record<string, Feed>> {
+    return this.#residentWeights(compiled, (parameter) => !this.model.isMapped(parameter));
   }
 
   /** Those of a program's weights that are chosen and not edited. */
@@ -319,11 +362,13 @@ export class EditableModel {
   }
 }
 
-/** The feeds that a program asks for. */
-function pick({ program }: Compiled, feeds: Readonly<Record<string, Feed>>): Record<string, Feed> {
-  const wanted = new Set([
-    ...program.inputs.map(({ attributes }) => attributes.name),
-    ...program.parameters.map(({ attributes }) => parameterInput(attributes.name)),
-  ]);
-  return Object.fromEntries(Object.entries(feeds).filter(([name]) => wanted.has(name)));
+function predictions(host: ReadonlyMap<string, Tensor>): Predictions {
+  return {
+    predicted: (host.get('predicted') as TensorOf<'i64'>).data,
+    nll: (host.get('nll') as TensorOf<'f32'>).data,
+  };
+}
+
+function liveState({ batch, dims, frozenId, crossing }: FrozenBatch, shifts: LayerTensors): LiveState {
+  return { batch: { tensors: batch.tensors, dims }, frozen: { frozenId, crossing }, shifts };
 }

@@ -27,6 +27,7 @@ export interface AsyncHost {
   run(id: number, feeds: Readonly<Record<string, WireFeed>>, outputs: readonly WireOutput[]): Promise<Data[]>;
   upload(id: number, data: Data): Promise<void> | void;
   download(id: number, offset: number, count: number): Promise<Data> | Data;
+  share(id: number, original: number): Promise<void> | void;
   release(ids: readonly number[]): Promise<void> | void;
   memory(): Promise<RuntimeMemory> | RuntimeMemory;
   close(): Promise<void>;
@@ -106,6 +107,12 @@ export class HostedRuntime implements Runtime {
   async download<T extends Tensor = Tensor>({ id, offset, dtype, shape }: Resident): Promise<T> {
     const data = await this.#host.download(id, offset, elementCount(shape));
     return { dtype, shape, data } as T;
+  }
+
+  async share(resident: Resident): Promise<Resident> {
+    const id = this.#nextId++;
+    await this.#host.share(id, resident.id);
+    return { ...resident, id };
   }
 
   release(...residents: readonly Resident[]): void {

@@ -14,6 +14,7 @@ import { matchTensors } from './match-tensors.js';
 import type { OpenModel } from './open-model.js';
 import { openRuntime, type RuntimeOptions } from './open-runtime.js';
 import type { Resident, Runtime, WeightBinding } from './runtime.js';
+import type { Schedule } from './schedule.js';
 
 export interface OpenModelOptions extends Partial<RuntimeOptions>, OpenFolderOptions {}
 
@@ -55,8 +56,8 @@ export class LanguageModel implements OpenModel {
   }
 
   /** Prepares editing of some layers: their weights become inputs, everything else stays mapped. */
-  async editing(layers: readonly EditableLayer[]): Promise<EditableModel> {
-    return EditableModel.open(this, layers);
+  async editing(layers: readonly EditableLayer[], schedule: Schedule = 'whole'): Promise<EditableModel> {
+    return EditableModel.open(this, layers, schedule);
   }
 
   /**

@@ -4,7 +4,7 @@
 import * as b from '../graph/build.js';
 import { gradients } from '../graph/grad.js';
 import type { Value } from '../graph/ops.js';
-import { type Partition, partition } from '../graph/partition.js';
+import { type MarkedPartition, type NamedLeaf, type Partition, partition } from '../graph/partition.js';
 import { makeProgram, type Program } from '../graph/program.js';
 import type { EditableLayer, Forward, MemoryMode, ModelDefinition, Tap } from '../models/model.js';
 import { groupByShape } from './layer-group.js';
@@ -30,13 +30,20 @@ function divergenceLoss({ logits }: Forward): Value {
   return b.mul(b.reduceSum(b.klDivergence(before, logits)), lossScale);
 }
 
-const weightName = (layer: EditableLayer) => `${layer.name}.weight`;
+/** The checkpoint name of a layer's weight. */
+export const weightName = (layer: EditableLayer) => `${layer.name}.weight`;
 
 /** The name of the height of a group's stack where its layers have different numbers of rows. */
 export const stackHeight = (group: number) => `stack${group}`;
 
 const stackLayers = (rows: readonly Value[], group: number) =>
   rows.length === 1 ? rows[0]! : b.concat(rows, 0, stackHeight(group));
+
+/** A forward computation with the values between which blocks lie, in order. */
+export interface MarkedForward {
+  readonly outputs: ReadonlyMap<string, Value>;
+  readonly hidden: readonly Value[];
+}
 
 /** Builds programs for one model and one choice of layers. */
 export class LanguageModelPrograms {
@@ -51,17 +58,44 @@ export class LanguageModelPrograms {
     this.#definition = definition;
     this.#layers = layers;
     this.#edited = new Set(layers.map(weightName));
-    const { inputs } = makeProgram({ logits: this.#forward().logits });
+    const { inputs } = makeProgram({ logits: this.forward().logits });
     this.#modelInputs = new Set(inputs.map(({ attributes: { name } }) => name).filter((name) => name !== 'answerRows'));
   }
 
-  #cut(outputs: Readonly<Record<string, Value>>): Partition {
-    return partition(outputs, ({ op, attributes: { name } }) =>
-      op === 'parameter' ? this.#edited.has(name) : !(this.#modelInputs.has(name) || name.startsWith('memory.')),
-    );
+  /** Cuts any of this model's computations in two, keeping track of marked values. */
+  cut(
+    outputs: Readonly<Record<string, Value>> | ReadonlyMap<string, Value>,
+    marks: readonly Value[] = [],
+  ): MarkedPartition {
+    const varies = ({ op, attributes: { name } }: NamedLeaf) =>
+      op === 'parameter' ? this.#edited.has(name) : !(this.#modelInputs.has(name) || name.startsWith('memory.'));
+    return partition(outputs, varies, marks);
   }
 
-  #forward(tokens: TokenChoice = 'answers'): Forward {
+  loss(kind: 'answer' | 'divergence'): MarkedForward {
+    const forward = this.forward();
+    const loss = kind === 'answer' ? answerLoss(forward) : divergenceLoss(forward);
+    return { outputs: new Map([['loss', loss]]), hidden: forward.hidden };
+  }
+
+  predictions(): MarkedForward {
+    const { logits, hidden } = this.forward();
+    const outputs = { predicted: b.argMax(logits), nll: b.crossEntropy(logits, labels) };
+    return { outputs: new Map(Object.entries(outputs)), hidden };
+  }
+
+  /** The loss with the edited layers' taps; `select` takes the captured rows of any rows of a layer's. */
+  tapped(tokens: TokenChoice) {
+    const forward = this.forward(tokens);
+    const taps = new Map(this.#layers.map(({ name }) => [name, forward.taps.get(name)!]));
+    const indices = { taps: b.input('tapRows', ['taps'], 'i64'), answers: b.input('answerRows', ['answers'], 'i64') };
+    const choices = this.capturedRows(tokens);
+    const select = (name: string, rows: Value) =>
+      taps.get(name)!.rows === 'answers' ? rows : b.gatherRows(rows, indices[choices.get(name)!]);
+    return { loss: answerLoss(forward), hidden: forward.hidden, taps, select };
+  }
+
+  forward(tokens: TokenChoice = 'answers'): Forward {
     return this.#definition.forward({ answersOnlyInLastBlock: tokens === 'answers' });
   }
 
@@ -69,7 +103,7 @@ export class LanguageModelPrograms {
   capturedRows(tokens: TokenChoice): ReadonlyMap<string, RowChoice> {
     const known = this.#capturedRows.get(tokens);
     if (known) return known;
-    const { taps } = this.#forward(tokens);
+    const { taps } = this.forward(tokens);
     const rows = new Map(this.#layers.map(({ name }) => [name, this.#rowChoice(taps.get(name)!, tokens)]));
     this.#capturedRows.set(tokens, rows);
     return rows;
@@ -85,10 +119,9 @@ export class LanguageModelPrograms {
    * layer after layer: of each its {@link capturedRows}, those of `tapRows` (i64, flat token indices) or of `answerRows`.
    */
   capture(tokens: TokenChoice): Partition {
-    const forward = this.#forward(tokens);
-    const taps = new Map(this.#layers.map(({ name }) => [name, forward.taps.get(name)!]));
+    const { loss: answers, taps, select } = this.tapped(tokens);
     const merged = makeProgram(
-      new Map([['loss', answerLoss(forward)], ...[...taps].map(([name, { values }]) => [name, values] as const)]),
+      new Map([['loss', answers], ...[...taps].map(([name, { values }]) => [name, values] as const)]),
     ).outputs;
     const loss = merged.get('loss')!;
     const names = [...taps.keys()];
@@ -96,10 +129,6 @@ export class LanguageModelPrograms {
       loss,
       names.map((name) => merged.get(name)!),
     );
-    const indices = { taps: b.input('tapRows', ['taps'], 'i64'), answers: b.input('answerRows', ['answers'], 'i64') };
-    const choices = this.capturedRows(tokens);
-    const select = (name: string, rows: Value) =>
-      taps.get(name)!.rows === 'answers' ? rows : b.gatherRows(rows, indices[choices.get(name)!]);
     const outputs: Record<string, Value> = { loss };
     groupByShape(this.#layers).forEach(({ layers }, group) => {
       const keys = layers.map(({ name }) => select(name, taps.get(name)!.keys));
@@ -107,7 +136,7 @@ export class LanguageModelPrograms {
       outputs[`keys:${group}`] = stackLayers(keys, group);
       outputs[`valueGradients:${group}`] = stackLayers(valueGradients, group);
     });
-    return this.#cut(outputs);
+    return this.cut(outputs);
   }
 
   /**
@@ -115,8 +144,7 @@ export class LanguageModelPrograms {
    * `sum:NAME` where `accumulate` is set.
    */
   lossGradient(kind: 'answer' | 'divergence', accumulate: boolean): Partition {
-    const forward = this.#forward();
-    const { loss, parameters } = mergedLoss(kind === 'answer' ? answerLoss(forward) : divergenceLoss(forward));
+    const { loss, parameters } = mergedLoss(this.loss(kind).outputs.get('loss')!);
     const found = gradients(
       loss,
       this.#layers.map((layer) => parameters.get(weightName(layer))!),
@@ -127,12 +155,12 @@ export class LanguageModelPrograms {
       const sum = () => b.input(`sum:${name}`, gradient.shape);
       outputs[`gradient:${name}`] = accumulate ? b.addTo(gradient, sum()) : gradient;
     });
-    return this.#cut(outputs);
+    return this.cut(outputs);
   }
 
   /** Output `logits` [answers, vocabulary]. */
   logits(): Partition {
-    return this.#cut({ logits: this.#forward().logits });
+    return this.cut({ logits: this.forward().logits });
   }
 
   /** Whether the model remembers: see {@link step}. */
@@ -145,15 +173,18 @@ export class LanguageModelPrograms {
    * `logits` [answers, vocabulary], and the memory of all tokens under its names.
    */
   step(memory: MemoryMode, output: 'predicted' | 'logits'): Partition {
-    const { logits, memory: outputs = new Map() } = this.#definition.forward({ answersOnlyInLastBlock: true, memory });
-    const said = output === 'logits' ? { logits } : { predicted: b.argMax(logits) };
-    return this.#cut({ ...said, ...Object.fromEntries(outputs) });
+    return this.cut(this.stepForward(memory, output).outputs);
+  }
+
+  stepForward(mode: MemoryMode, output: 'predicted' | 'logits'): MarkedForward {
+    const forward = this.#definition.forward({ answersOnlyInLastBlock: true, memory: mode });
+    const { logits, memory = new Map<string, Value>(), hidden } = forward;
+    return { outputs: new Map([[output, output === 'logits' ? logits : b.argMax(logits)], ...memory]), hidden };
   }
 
   /** Outputs `predicted` i64 [answers], the most likely token, and `nll` [answers], -log p of the label. */
   predict(): Partition {
-    const { logits } = this.#forward();
-    return this.#cut({ predicted: b.argMax(logits), nll: b.crossEntropy(logits, labels) });
+    return this.cut(this.predictions().outputs);
   }
 }
 

@@ -57,6 +57,7 @@ class WorkerHost implements AsyncHost {
     this.#call('upload', [id, data], [data.buffer as ArrayBuffer]) as Promise<void>;
   download: AsyncHost['download'] = (...parameters) =>
     this.#call('download', parameters) as ReturnType<AsyncHost['download']>;
+  share: AsyncHost['share'] = (...parameters) => this.#call('share', parameters) as Promise<void>;
   memory: AsyncHost['memory'] = () => this.#call('memory', []) as ReturnType<AsyncHost['memory']>;
 
   release: AsyncHost['release'] = (...parameters) => {

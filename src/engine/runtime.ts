@@ -3,7 +3,7 @@
 
 import type { WeightSource } from '../graph/emit.js';
 import type { Program } from '../graph/program.js';
-import type { DType, Tensor } from '../tensor.js';
+import type { DType, LazyTensor, Tensor, TensorOf } from '../tensor.js';
 
 export const devices = ['cpu', 'webgpu', 'cuda'] as const;
 export type Device = (typeof devices)[number];
@@ -56,8 +56,10 @@ export interface Runtime {
   /** Copies a tensor there; with `move` the tensor's memory itself goes, and the caller must not touch it any more. */
   upload(tensor: Tensor, options?: { readonly move?: boolean }): Promise<Resident>;
   download<T extends Tensor = Tensor>(resident: Resident): Promise<T>;
+  /** A second owner of the same stored tensor: each is released once, the storage goes with the last. */
+  share(resident: Resident): Promise<Resident>;
   release(...residents: readonly Resident[]): void;
-  /** Bytes that residents hold now, and the most they held. */
+  /** Bytes that residents hold now; storage with two owners counts once. */
   memory(): Promise<RuntimeMemory>;
   close(): Promise<void>;
 }
@@ -65,6 +67,11 @@ export interface Runtime {
 export interface RuntimeMemory {
   readonly residentBytes: number;
   readonly residents: number;
+}
+
+/** A resident that is copied when it is read. */
+export function lazyDownload(runtime: Runtime, resident: Resident): LazyTensor {
+  return { dtype: 'f32', shape: resident.shape, read: () => runtime.download<TensorOf<'f32'>>(resident) };
 }
 
 /** Rows [start, end) of a resident, as a view: valid as long as the original, not released itself. */

@@ -7,6 +7,7 @@ import { constant } from '../graph/build.js';
 import { emitProgram } from '../graph/emit.js';
 import { makeProgram } from '../graph/program.js';
 import { type DType, elementCount, type Tensor } from '../tensor.js';
+import { BufferPool } from './buffer-pool.js';
 import type { Device, RuntimeMemory } from './runtime.js';
 
 export interface HostOptions {
@@ -43,6 +44,8 @@ export class SessionHost {
   readonly #options: HostOptions;
   readonly #sessions = new Map<number, ort.InferenceSession>();
   readonly #residents = new Map<number, Data>();
+  /** Owners of each stored tensor that has more than one. */
+  readonly #owners = new Map<Data, number>();
   readonly #pool = new BufferPool();
 
   private constructor(options: HostOptions) {
@@ -131,17 +134,30 @@ export class SessionHost {
     return this.#stored(id).slice(offset, offset + count);
   }
 
+  share(id: number, original: number): void {
+    const data = this.#stored(original);
+    this.#residents.set(id, data);
+    this.#owners.set(data, (this.#owners.get(data) ?? 1) + 1);
+  }
+
   release(ids: readonly number[]): void {
     for (const id of ids) {
       const data = this.#stored(id);
       this.#residents.delete(id);
-      if (data instanceof Float32Array) this.#pool.give(data);
+      this.#disown(data);
     }
+  }
+
+  #disown(data: Data): void {
+    const others = (this.#owners.get(data) ?? 1) - 1;
+    if (others > 1) this.#owners.set(data, others);
+    else this.#owners.delete(data);
+    if (others === 0 && data instanceof Float32Array) this.#pool.give(data);
   }
 
   memory(): RuntimeMemory {
     let residentBytes = 0;
-    for (const data of this.#residents.values()) residentBytes += data.byteLength;
+    for (const data of new Set(this.#residents.values())) residentBytes += data.byteLength;
     return { residentBytes, residents: this.#residents.size };
   }
 
@@ -149,34 +165,8 @@ export class SessionHost {
     for (const session of this.#sessions.values()) await session.release();
     this.#sessions.clear();
     this.#residents.clear();
-  }
-}
-
-/**
- * Buffers of released residents, by length, for the next output of that length: fresh memory costs a page fault per 4 KiB,
- * which for large outputs is more than the work itself. Bounded, oldest dropped first.
- */
-class BufferPool {
-  /** Enough for one set of weight gradients of a small model; what is beyond goes back to the system. */
-  static readonly limitBytes = 256 * 2 ** 20;
-  /** Below this the allocator is fast by itself. */
-  static readonly smallestElements = 16_384;
-  readonly #free: Float32Array[] = [];
-  #bytes = 0;
-
-  take(count: number): Float32Array {
-    const at = this.#free.findIndex((buffer) => buffer.length === count);
-    if (at < 0) return new Float32Array(count);
-    const [buffer] = this.#free.splice(at, 1);
-    this.#bytes -= buffer!.byteLength;
-    return buffer!;
-  }
-
-  give(buffer: Float32Array): void {
-    if (buffer.length < BufferPool.smallestElements || buffer.byteLength !== buffer.buffer.byteLength) return;
-    this.#free.push(buffer);
-    this.#bytes += buffer.byteLength;
-    while (this.#bytes > BufferPool.limitBytes) this.#bytes -= this.#free.shift()!.byteLength;
+    this.#owners.clear();
+    this.#pool.clear();
   }
 }
 

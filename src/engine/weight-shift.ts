@@ -1,6 +1,6 @@
 // The one place where a shift meets a weight's layout: shifts are [keySize, valueSize], checkpoints store either way round.
 
-import { add, input, mul, sub, transpose } from '../graph/build.js';
+import { add, input, mul, transpose } from '../graph/build.js';
 import { makeProgram } from '../graph/program.js';
 import type { EditableLayer } from '../models/model.js';
 import { scalar } from '../tensor.js';
@@ -36,13 +36,6 @@ export async function asShift(
   const turned = (await runtime.run(compiled, { gradient }, { keep: 'all' })).kept('result');
   runtime.release(gradient);
   return turned;
-}
-
-/** a - b of one shape; a new resident. */
-export async function subtract(runtime: Runtime, a: Resident, b: Resident): Promise<Resident> {
-  const result = sub(input('a', ['rows', 'columns']), input('b', ['rows', 'columns']));
-  const compiled = await runtime.compile(makeProgram({ result }), allFed);
-  return (await runtime.run(compiled, { a, b }, { keep: 'all' })).kept('result');
 }
 
 /** factor * x; a new resident. */

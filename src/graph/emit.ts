@@ -17,7 +17,7 @@ import {
   type ValueInfoProto,
   ValueInfoProtoSchema,
 } from './onnx_pb.js';
-import type { Value } from './ops.js';
+import type { Value, ValueOf } from './ops.js';
 import type { Program } from './program.js';
 
 /** Where a frozen weight lies: `location` is a file name inside the folder that the session is given. */
@@ -63,6 +63,8 @@ class Writer implements Emitter {
   readonly dims = new Set<Dim>();
   readonly #source: WeightSource;
   readonly #names = new Map<Value, Name>();
+  /** Mapped 16-bit weights: their names are those of the stored bits. */
+  readonly #stored = new Set<Value>();
   readonly #written = new Map<string, readonly Name[]>();
   readonly #nodes: NodeProto[] = [];
   readonly #initializers: TensorProto[] = [];
@@ -82,24 +84,41 @@ class Writer implements Emitter {
       case 'input':
         return this.#input(value.attributes.name, value.dtype, value.shape);
       case 'parameter':
-        return this.#parameter(value.attributes.name, value.attributes.shape);
+        return this.#parameter(value);
       case 'constant':
         return this.number(value.attributes.value);
       default: {
+        if (value.op === 'gatherRows' && this.#stored.has(value.inputs[0]!)) return this.#gatherStored(value);
         const rule = emitRules[value.op] as (e: Emitter, inputs: readonly Name[], value: Value) => Name;
         return rule(
           this,
-          value.inputs.map((operand) => this.#names.get(operand)!),
+          value.inputs.map((operand) => this.#operand(operand)),
           value,
         );
       }
     }
   }
 
+  /** A 16-bit weight is cast where it is first used. */
+  #operand(value: Value): Name {
+    const name = this.#names.get(value)!;
+    return this.#stored.has(value) ? this.#cast(name) : name;
+  }
+
+  #cast(name: Name): Name {
+    return this.nodes('Cast', [name], { to: elementType.f32 })[0]!;
+  }
+
+  /** Rows of a 16-bit table: gathered as they are stored, so that only those that are read are cast. */
+  #gatherStored({ inputs: [table, indices] }: Value): Name {
+    const names = [this.#names.get(table!)!, this.#operand(indices!)];
+    return this.#cast(this.nodes('Gather', names, { axis: 0 })[0]!);
+  }
+
   output(name: string, value: Value): void {
     // An output may be another value's name (an input, or two outputs of one value): Identity gives it its own.
     this.#nodes.push(
-      create(NodeProtoSchema, { opType: 'Identity', input: [this.#names.get(value)!], output: [outputName(name)] }),
+      create(NodeProtoSchema, { opType: 'Identity', input: [this.#operand(value)], output: [outputName(name)] }),
     );
     this.#outputs.push(valueInfo(outputName(name), value.dtype, value.shape));
   }
@@ -178,12 +197,14 @@ class Writer implements Emitter {
     })[0]!;
   }
 
-  #parameter(parameter: string, shape: readonly number[]): Name {
+  #parameter(value: ValueOf<'parameter'> & Value): Name {
+    const { name: parameter, shape } = value.attributes;
     const name = parameterInput(parameter);
     const source = this.#source(parameter);
     if (source === 'fed') return this.#input(name, 'f32', shape);
     this.#initializers.push(externalTensor(name, shape, source));
-    return source.dtype === 'f32' ? name : this.nodes('Cast', [name], { to: elementType.f32 })[0]!;
+    if (source.dtype !== 'f32') this.#stored.add(value);
+    return name;
   }
 }
 

@@ -3,7 +3,14 @@
 
 import { input } from './build.js';
 import type { Value } from './ops.js';
-import { type InputValue, makeProgram, type ParameterValue, type Program, withInputs } from './program.js';
+import {
+  type InputValue,
+  makeProgram,
+  type ParameterValue,
+  type Program,
+  topologicalOrder,
+  withInputs,
+} from './program.js';
 
 export interface Partition {
   /**
@@ -15,7 +22,14 @@ export interface Partition {
   readonly live: Program;
 }
 
-const isLeaf = (value: Value) => value.inputs.length === 0 && value.op !== 'causalMask';
+/** A partition with the values that were marked, each where it is computed. Marks that no output needs are gone. */
+export interface MarkedPartition extends Partition {
+  readonly frozenMarks: readonly Value[];
+  readonly liveMarks: readonly Value[];
+}
+
+/** Computed from nothing: a leaf may be had anywhere, it need not cross. */
+export const isLeaf = (value: Value) => value.inputs.length === 0 && value.op !== 'causalMask';
 
 /** A leaf that has a name. */
 export type NamedLeaf = InputValue | ParameterValue;
@@ -23,10 +37,15 @@ export type NamedLeaf = InputValue | ParameterValue;
 /**
  * @param varies whether a leaf may change between runs over one batch: edited weights, and inputs that belong to a run.
  * An output that depends on nothing of the kind crosses like any other value.
+ * @param marks values (places to cut at, in order) that the caller wants to find again on their side
  */
-export function partition(outputs: Readonly<Record<string, Value>>, varies: (leaf: NamedLeaf) => boolean): Partition {
+export function partition(
+  outputs: Readonly<Record<string, Value>> | ReadonlyMap<string, Value>,
+  varies: (leaf: NamedLeaf) => boolean,
+  marks: readonly Value[] = [],
+): MarkedPartition {
   // Merged first: two equal frozen values must cross once.
-  const { order, outputs: merged } = makeProgram(outputs);
+  const { order, outputs: merged, marks: markedValues } = mergeWithMarks(outputs, marks);
   const live = liveValues(order, varies);
   const crossing = new Map<Value, Value>();
   const cross = (value: Value): Value => {
@@ -43,7 +62,26 @@ export function partition(outputs: Readonly<Record<string, Value>>, varies: (lea
   const frozenOutputs = new Map(
     [...crossing].map(([value, name]) => [(name.attributes as { name: string }).name, value]),
   );
-  return { frozen: makeProgram(frozenOutputs), live: makeProgram(liveOutputs) };
+  return {
+    frozen: makeProgram(frozenOutputs),
+    live: makeProgram(liveOutputs),
+    frozenMarks: markedValues.filter((value) => !live.has(value)),
+    liveMarks: markedValues.flatMap((value) => rewritten.get(value) ?? []),
+  };
+}
+
+/** What the outputs need, equal values merged, and those of the marks that are among it. */
+export function mergeWithMarks(
+  outputs: Readonly<Record<string, Value>> | ReadonlyMap<string, Value>,
+  marks: readonly Value[],
+) {
+  const named = [...(outputs instanceof Map ? outputs : Object.entries(outputs))] as [string, Value][];
+  const all = makeProgram(new Map([...named, ...marks.map((mark, at) => [`mark ${at}`, mark] as const)]));
+  const merged = new Map(named.map(([name]) => [name, all.outputs.get(name)!]));
+  const order = topologicalOrder([...merged.values()]);
+  const needed = new Set(order);
+  const found = marks.map((_, at) => all.outputs.get(`mark ${at}`)!).filter((mark) => needed.has(mark));
+  return { order, outputs: merged, marks: [...new Set(found)] };
 }
 
 function liveValues(order: readonly Value[], varies: (leaf: NamedLeaf) => boolean): Set<Value> {

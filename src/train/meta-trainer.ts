@@ -4,8 +4,8 @@ import type { HyperEditor } from '../editors/hyper-editor.js';
 import type { ResidentNetwork } from '../editors/resident-network.js';
 import { type AdamMoments, adamStep, defaultAdam, zeroMoments } from '../engine/adam.js';
 import type { EditableModel } from '../engine/editable-model.js';
-import type { Resident, Runtime } from '../engine/runtime.js';
-import type { TensorOf } from '../tensor.js';
+import { lazyDownload, type Resident, type Runtime } from '../engine/runtime.js';
+import type { LazyTensor } from '../tensor.js';
 import { type MetaBatches, type MetaStepOptions, type MetaStepResult, metaStep } from './meta-step.js';
 
 export interface MetaTrainerOptions extends MetaStepOptions {
@@ -15,7 +15,7 @@ export interface MetaTrainerOptions extends MetaStepOptions {
 }
 
 /** Adam's averages by name: `adam.first.N.PARAMETER` and `adam.second.N.PARAMETER`, N the network. */
-export type OptimizerTensors = ReadonlyMap<string, TensorOf<'f32'>>;
+export type OptimizerTensors = ReadonlyMap<string, LazyTensor>;
 
 export class MetaTrainer {
   readonly #model: EditableModel;
@@ -97,12 +97,13 @@ export class MetaTrainer {
     network.replaceParameters(updated);
   }
 
-  async optimizerTensors(): Promise<Map<string, TensorOf<'f32'>>> {
-    const tensors = new Map<string, TensorOf<'f32'>>();
+  /** To be read before the next step. */
+  optimizerTensors(): Map<string, LazyTensor> {
+    const tensors = new Map<string, LazyTensor>();
     for (const [at, moments] of this.#moments.entries()) {
       for (const [name, { first, second }] of moments) {
-        tensors.set(`adam.first.${at}.${name}`, await this.#model.runtime.download(first));
-        tensors.set(`adam.second.${at}.${name}`, await this.#model.runtime.download(second));
+        tensors.set(`adam.first.${at}.${name}`, lazyDownload(this.#model.runtime, first));
+        tensors.set(`adam.second.${at}.${name}`, lazyDownload(this.#model.runtime, second));
       }
     }
     return tensors;
@@ -123,5 +124,8 @@ async function restoreMoments(
 ): Promise<AdamMoments> {
   const [first, second] = [state.get(`adam.first.${name}`), state.get(`adam.second.${name}`)];
   if (!first || !second) return zeroMoments(runtime, shape);
-  return { first: await runtime.upload(first), second: await runtime.upload(second) };
+  return {
+    first: await runtime.upload(await first.read(), { move: true }),
+    second: await runtime.upload(await second.read(), { move: true }),
+  };
 }

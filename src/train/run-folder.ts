@@ -6,15 +6,27 @@ import { join } from 'node:path';
 import { float64Source, readSafetensorsHeader, tensorSource, writeSafetensors } from '../checkpoint/safetensors.js';
 import { readFloat64, readTensor } from '../checkpoint/stored-tensor.js';
 import { fileError, MalmenError } from '../errors.js';
-import type { TensorOf } from '../tensor.js';
+import type { LazyTensor, TensorOf } from '../tensor.js';
 import { refuseFilledFolder, writeFileAtomic } from '../util/atomic-file.js';
 
 export interface RunState {
   /** Steps done. */
   readonly step: number;
-  readonly tensors: ReadonlyMap<string, TensorOf<'f32'>>;
+  /** Read one by one. */
+  readonly tensors: ReadonlyMap<string, LazyTensor>;
   /** What must not be rounded. */
   readonly doubles?: ReadonlyMap<string, Float64Array>;
+}
+
+export interface StateToSave extends Omit<RunState, 'tensors'> {
+  readonly tensors: ReadonlyMap<string, TensorOf<'f32'> | LazyTensor>;
+}
+
+/** All tensors of a state at once, for those who need them so. */
+export async function readAll(tensors: RunState['tensors']): Promise<Map<string, TensorOf<'f32'>>> {
+  const all = new Map<string, TensorOf<'f32'>>();
+  for (const [name, tensor] of tensors) all.set(name, await tensor.read());
+  return all;
 }
 
 const stateFile = 'training.safetensors';
@@ -58,7 +70,7 @@ export class RunFolder {
   }
 
   /** Replaces the state file in one step. */
-  async save(state: RunState): Promise<void> {
+  async save(state: StateToSave): Promise<void> {
     await saveRunState(this.dir, state);
   }
 
@@ -116,7 +128,7 @@ async function assertSameSettings(path: string, settings: Readonly<Record<string
 }
 
 /** Writes the state file of a folder. */
-export async function saveRunState(dir: string, { step, tensors, doubles = new Map() }: RunState): Promise<void> {
+export async function saveRunState(dir: string, { step, tensors, doubles = new Map() }: StateToSave): Promise<void> {
   const floats = [...tensors].map(([name, tensor]) => tensorSource(name, tensor));
   const exact = [...doubles].map(([name, data]) => float64Source(name, data, [data.length]));
   await writeSafetensors(join(dir, stateFile), [...floats, ...exact], { step: String(step) });
@@ -127,11 +139,16 @@ export async function loadRunState(dir: string): Promise<RunState | undefined> {
   const path = join(dir, stateFile);
   if (!(await exists(path))) return undefined;
   const { metadata, tensors: entries } = await readSafetensorsHeader(path);
-  const tensors = new Map<string, TensorOf<'f32'>>();
+  const tensors = new Map<string, LazyTensor>();
   const doubles = new Map<string, Float64Array>();
   for (const [name, entry] of entries) {
     if (entry.dtype === 'f64') doubles.set(name, await readFloat64(entry));
-    else tensors.set(name, (await readTensor(entry)) as TensorOf<'f32'>);
+    else
+      tensors.set(name, {
+        dtype: 'f32',
+        shape: entry.shape,
+        read: () => readTensor(entry) as Promise<TensorOf<'f32'>>,
+      });
   }
   return { step: Number(metadata.step), tensors, doubles };
 }

@@ -35,7 +35,7 @@ function valuesOf(flag: Flag): fc.Arbitrary<unknown> {
     case 'list':
       return fc.array(item, { minLength: 1, maxLength: 4 });
     case 'text':
-      return word;
+      return flag.pattern === undefined ? word : fc.stringMatching(new RegExp(flag.pattern));
   }
 }
 

@@ -1,0 +1,33 @@
+// The job that a command is about to do, as the memory estimate needs it: its largest batch of prompts and its number of rows.
+
+import { splitIntoBatches } from '../data/split-batches.js';
+import type { TokenPair } from '../data/tuple.js';
+import type { LanguageModel } from '../engine/language-model.js';
+import type { TokenChoice } from '../engine/lm-programs.js';
+import type { EditableLayer } from '../models/model.js';
+import type { MemoryJob, MemoryTask } from './memory-estimate.js';
+
+export interface JobDescription {
+  readonly task: MemoryTask;
+  readonly model: Pick<LanguageModel, 'definition' | 'isFloat32'>;
+  readonly layers: readonly EditableLayer[];
+  /** Everything that will be asked of the model. */
+  readonly pairs: readonly TokenPair[];
+  /** The facts of one edit; none where nothing is edited. */
+  readonly edits?: readonly TokenPair[];
+  readonly tokens: TokenChoice;
+  readonly network?: { readonly rank: number; readonly blocks: number };
+}
+
+/** The job by its number of prompts per pass. */
+export function jobsOf({ model, pairs, edits = [], ...job }: JobDescription): (batchSize: number) => MemoryJob {
+  const { definition } = model;
+  const isFloat32 = (name: string) => model.isFloat32(name);
+  const rows = edits.reduce((sum, { prompt, answer }) => {
+    return sum + (job.tokens === 'answers' ? answer.length : prompt.length + answer.length);
+  }, 0);
+  return (batchSize) => {
+    const [longest] = splitIntoBatches(pairs, { kind: definition.kind, batchSize, sortByLength: true });
+    return { ...job, definition, isFloat32, rows, batch: longest!.batch };
+  };
+}

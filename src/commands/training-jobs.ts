@@ -1,0 +1,27 @@
+// The job of a training, as the memory estimate needs it.
+
+import type { TokenizedRecord } from '../data/tokenized-record.js';
+import type { TokenChoice } from '../engine/lm-programs.js';
+import { evaluatedPairs } from '../eval/evaluate.js';
+import { jobsOf } from './memory-job.js';
+import type { TrainOptions } from './options.js';
+import type { Subject } from './subject.js';
+
+/** By its number of prompts per pass. */
+export function trainingJobs({ model }: Subject, records: readonly TokenizedRecord[], options: TrainOptions) {
+  const longest = records.map(({ edit }) => edit).sort((a, b) => b.answer.length - a.answer.length);
+  return jobsOf({
+    task: 'train',
+    model,
+    layers: model.layers(options.layers),
+    pairs: evaluatedPairs(records),
+    edits: longest.slice(0, options.edits),
+    tokens: tokensOf(options),
+    network: options,
+  });
+}
+
+/** Tokens whose keys are edited. */
+export function tokensOf({ editor, tokens }: TrainOptions): TokenChoice {
+  return tokens ?? (editor === 'mend' ? 'all' : 'answers');
+}
