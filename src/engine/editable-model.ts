@@ -9,7 +9,17 @@ import { scalar, type Tensor, type TensorOf } from '../tensor.js';
 import { BlockPrograms } from './block-programs.js';
 import { BlockSchedule, type LiveState } from './block-schedule.js';
 import { groupByShape, type LayerGroup } from './layer-group.js';
+import type { LayerTensors } from './layer-tensors.js';
 import { LanguageModelPrograms, stackHeight, type TokenChoice } from './lm-programs.js';
+import type {
+  Capture,
+  GradientRequest,
+  LossGradient,
+  Memory,
+  Predictions,
+  RowCounts,
+  StepOutputs,
+} from './model-answers.js';
 import { batchDims, type ModelBatch, realTokens, withTapRows } from './model-batch.js';
 import type { OpenModel } from './open-model.js';
 import { pickFeeds } from './program-sequence.js';
@@ -17,13 +27,8 @@ import type { Compiled, Feed, Resident, RunResult, Runtime, WeightBinding } from
 import type { Schedule } from './schedule.js';
 import { addShift } from './weight-shift.js';
 
+export type { LayerTensors } from './layer-tensors.js';
 export type { ModelBatch } from './model-batch.js';
-
-/**
- * A weight, a shift or a gradient for each edited layer, by layer name; resident. Sets of weights are opaque: they come from
- * {@link EditableModel.base} and {@link EditableModel.shifted} and may hold no more than what differs from the checkpoint.
- */
-export type LayerTensors = ReadonlyMap<string, Resident>;
 
 interface Computation {
   readonly frozen: Compiled;
@@ -39,55 +44,15 @@ export interface FrozenBatch {
   readonly dims: Readonly<Record<string, number>>;
 }
 
-/** Of the layers of one shape, layer after layer. */
-export interface CapturedRows {
-  /** [rows, keySize] */
-  readonly keys: Resident;
-  /** [rows, valueSize] */
-  readonly valueGradients: Resident;
-  /** Rows of each layer, in the group's order. */
-  readonly counts: readonly number[];
-}
-
-/** Rows of each layer, by its name. */
-export type RowCounts = ReadonlyMap<string, number>;
-
-export interface Capture {
-  readonly loss: number;
-  readonly rows: readonly CapturedRows[];
-}
-
-export interface LossGradient {
-  readonly loss: number;
-  /** In the checkpoint's layout. */
-  readonly gradients: LayerTensors;
-}
-
-export interface GradientRequest {
-  /** Factor of the summed token losses: 1 / (number of answer tokens that the mean is over). */
-  readonly scale: number;
-  /** Reference logits: the loss is then KL(before || after) instead of the answers' cross-entropy. */
-  readonly before?: Resident;
-  /** Gradients of earlier batches to add to; they are released. */
-  readonly sums?: LayerTensors;
-}
-
-export interface Predictions {
-  /** The most likely token at each answer row. */
-  readonly predicted: BigInt64Array;
-  /** -log p of the label at each answer row. */
-  readonly nll: Float32Array;
-}
-
-/** Keys and values of attention of all tokens that were read, by name; resident. */
-export type Memory = ReadonlyMap<string, Resident>;
-
-interface StepOutputs {
-  /** [answers], the most likely token */
-  readonly predicted: TensorOf<'i64'>;
-  /** [answers, vocabulary] */
-  readonly logits: TensorOf<'f32'>;
-}
+export type {
+  Capture,
+  CapturedRows,
+  GradientRequest,
+  LossGradient,
+  Memory,
+  Predictions,
+  RowCounts,
+} from './model-answers.js';
 
 /** An open model whose edited layers are inputs: losses, gradients and predictions under any weights, the base ones untouched. */
 export class EditableModel {

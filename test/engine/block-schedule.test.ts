@@ -5,12 +5,12 @@ import { mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { decoderBatch } from '../../src/data/batch.js';
+import { splitIntoBatches } from '../../src/data/split-batches.js';
 import type { EditableModel, LayerTensors, ModelBatch } from '../../src/engine/editable-model.js';
 import { LanguageModel } from '../../src/engine/language-model.js';
 import type { Resident } from '../../src/engine/runtime.js';
 import { GrowingBatch } from '../../src/eval/growing-batch.js';
-import { f32, i64, type TensorOf } from '../../src/tensor.js';
+import { f32, type TensorOf } from '../../src/tensor.js';
 import { Random } from '../../src/util/random.js';
 import { expectClose } from '../parity/closeness.js';
 import { goldenModels } from '../parity/golden-folder.js';
@@ -164,7 +164,8 @@ async function shiftedWeights(editable: EditableModel, shifted: Shifted): Promis
 function randomBatch({ model }: EditableModel): ModelBatch {
   const random = new Random(2);
   const ids = (count: number) => Array.from({ length: count }, () => random.integer(model.definition.vocabularySize));
-  const batch = decoderBatch([5, 9, 3].map((length, at) => ({ prompt: ids(length), answer: ids(at + 1) })));
-  const real = [...batch.tensors.attentionMask.data].flatMap((one, at) => (one === 1 ? [at] : []));
-  return { tensors: { ...batch.tensors, tapRows: i64(real, [real.length]) } };
+  const { kind } = model.definition;
+  const answer = (length: number) => (kind === 'classifier' ? [random.integer(2)] : ids(length));
+  const pairs = [5, 9, 3].map((length, at) => ({ prompt: ids(length), answer: answer(at + 1) }));
+  return splitIntoBatches(pairs, { kind, batchSize: pairs.length })[0]!.batch;
 }

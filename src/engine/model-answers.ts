@@ -1,0 +1,55 @@
+// What is asked of an editable model, and what it answers.
+
+import type { TensorOf } from '../tensor.js';
+import type { LayerTensors } from './layer-tensors.js';
+import type { Resident } from './runtime.js';
+
+/** Of the layers of one shape, layer after layer. */
+export interface CapturedRows {
+  /** [rows, keySize] */
+  readonly keys: Resident;
+  /** [rows, valueSize] */
+  readonly valueGradients: Resident;
+  /** Rows of each layer, in the group's order. */
+  readonly counts: readonly number[];
+}
+
+/** Rows of each layer, by its name. */
+export type RowCounts = ReadonlyMap<string, number>;
+
+export interface Capture {
+  readonly loss: number;
+  readonly rows: readonly CapturedRows[];
+}
+
+export interface LossGradient {
+  readonly loss: number;
+  /** In the checkpoint's layout. */
+  readonly gradients: LayerTensors;
+}
+
+export interface GradientRequest {
+  /** Factor of the summed token losses: 1 / (number of answer tokens that the mean is over). */
+  readonly scale: number;
+  /** Reference logits: the loss is then KL(before || after) instead of the answers' cross-entropy. */
+  readonly before?: Resident;
+  /** Gradients of earlier batches to add to; they are released. */
+  readonly sums?: LayerTensors;
+}
+
+export interface Predictions {
+  /** The most likely token at each answer row. */
+  readonly predicted: BigInt64Array;
+  /** -log p of the label at each answer row. */
+  readonly nll: Float32Array;
+}
+
+/** Keys and values of attention of all tokens that were read, by name; resident. */
+export type Memory = ReadonlyMap<string, Resident>;
+
+export interface StepOutputs {
+  /** [answers], the most likely token */
+  readonly predicted: TensorOf<'i64'>;
+  /** [answers, vocabulary] */
+  readonly logits: TensorOf<'f32'>;
+}
