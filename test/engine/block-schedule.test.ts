@@ -23,7 +23,9 @@ const models = goldenModels().filter(({ supported }) => supported);
 /** Every checkpoint as it is and, where there is a copy in 16 bits, that too. */
 const checkpoints = models.flatMap(({ name, folder }) => {
   const others = readdirSync(folder).filter((file) => /^model\.(bf16|f16|fp16)\.safetensors$/.test(file));
-  return [{ name, folder, weights: undefined }, ...others.map((weights) => ({ name, folder, weights }))];
+  // A fact checker's head lies in a file of its own.
+  const head = readdirSync(folder).find((file) => file === 'fever.safetensors');
+  return [{ name, folder, weights: head }, ...others.map((weights) => ({ name, folder, weights }))];
 });
 
 type Shifted = 'no layer' | 'one layer' | 'every layer';
