@@ -25,8 +25,11 @@ const { values: options } = parseArgs({
     records: { type: 'string' },
     editors: { type: 'string' },
     counts: { type: 'string', default: '1,10,100,1000,5000' },
-    rounds: { type: 'string', default: '1' },
-    'lambda-scale': { type: 'string', default: '1' },
+    // Default: as the editor was trained.
+    rounds: { type: 'string' },
+    'lambda-scale': { type: 'string' },
+    // Layers of fine-tuning.
+    layers: { type: 'string' },
     'ft-steps': { type: 'string', default: '20' },
     'ft-rate': { type: 'string', default: '1e-3' },
     out: { type: 'string' },
@@ -39,19 +42,33 @@ function groupsOf(records: readonly TokenizedRecord[], count: number): Tokenized
   return Array.from({ length: groups }, (_, at) => records.slice(at * count, (at + 1) * count));
 }
 
-async function openEditor(
-  model: LanguageModel,
-  path: string,
-  hash: string,
-): Promise<{ editable: EditableModel; editor: Editor; name: string }> {
+interface OpenEditor {
+  readonly editable: EditableModel;
+  readonly editor: Editor;
+  readonly name: string;
+  readonly rounds: number;
+  readonly lambdaScale: number;
+}
+
+async function openEditor(model: LanguageModel, path: string, hash: string): Promise<OpenEditor> {
   if (path === 'ft') {
     const editor = new FineTuning({ steps: Number(options['ft-steps']), learningRate: Number(options['ft-rate']) });
-    return { editable: await model.editing(model.layers()), editor, name: 'fine-tuning' };
+    const layers = options.layers?.split(',');
+    return {
+      editable: await model.editing(model.layers(layers)),
+      editor,
+      name: 'fine-tuning',
+      rounds: 1,
+      lambdaScale: 1,
+    };
   }
   const description = await readEditorDescription(path);
   assertSameBase(path, description, hash, model.folder.dir);
   const editable = await model.editing(model.layers(description.layers));
-  return { editable, editor: await loadEditor(path, description, editable, 8192), name: basename(path) };
+  const rounds = Number(options.rounds ?? description.rounds);
+  const lambdaScale = Number(options['lambda-scale'] ?? description.lambdaScale);
+  const editor = await loadEditor(path, description, editable, 8192);
+  return { editable, editor, name: basename(path), rounds, lambdaScale };
 }
 
 async function measure(
@@ -59,23 +76,17 @@ async function measure(
   records: readonly TokenizedRecord[],
   model: LanguageModel,
   hash: string,
-  rounds: number,
 ): Promise<CurvePoint[]> {
-  const { editable, editor, name } = await openEditor(model, path, hash);
+  const { editable, editor, name, rounds, lambdaScale } = await openEditor(model, path, hash);
   const points: CurvePoint[] = [];
   for (const count of options.counts.split(',').map(Number)) {
     const rows: FactRow[] = [];
     const start = performance.now();
     const groups = groupsOf(records, count);
     for (const group of groups)
-      rows.push(
-        ...(
-          await scoreEdit(editable, editor, group, { batch: 100, rounds, lambdaScale: Number(options['lambda-scale']) })
-        ).rows,
-      );
+      rows.push(...(await scoreEdit(editable, editor, group, { batch: 100, rounds, lambdaScale })).rows);
     const { es, gs, ls, unchanged, before } = summarize(rows);
-    const label = rounds > 1 ? `${name}, ${rounds} rounds` : name;
-    points.push({ editor: label, edits: count, scores: { es, gs, ls, unchanged, lsBefore: before.ls } });
+    points.push({ editor: name, edits: count, scores: { es, gs, ls, unchanged, lsBefore: before.ls } });
     console.log(
       JSON.stringify({ ...points.at(-1), groups: groups.length, seconds: (performance.now() - start) / 1000 }),
     );
@@ -97,10 +108,7 @@ const tokenizer = await openTokenizer(model.folder.dir);
 const hash = await verifyWeights(model.folder);
 const records = await tokenizeRecords(tokenizer, await readRecords(options.records!), model.definition);
 const points: CurvePoint[] = [];
-for (const path of options.editors!.split(',')) {
-  for (const rounds of path === 'ft' ? [1] : options.rounds.split(',').map(Number))
-    points.push(...(await measure(path, records, model, hash, rounds)));
-}
+for (const path of options.editors!.split(',')) points.push(...(await measure(path, records, model, hash)));
 await model.close();
 await mkdir(options.out!, { recursive: true });
 await writeFile(join(options.out!, 'curve.json'), `${JSON.stringify(points, null, 2)}\n`);

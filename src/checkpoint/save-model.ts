@@ -145,12 +145,14 @@ export interface NewModel {
   readonly tensors: ReadonlyMap<string, TensorOf<'f32'>>;
   /** Further files by name, such as tokenizer.json. */
   readonly files: ReadonlyMap<string, string>;
+  /** How weights are stored, rounded to nearest. Default: as they are. */
+  readonly dtype?: 'f32' | 'f16' | 'bf16';
 }
 
 /** Writes a new model's files into a folder that exists, weights last: a folder with weights is complete. */
-export async function saveNewModel(folder: string, { config, tensors, files }: NewModel): Promise<void> {
+export async function saveNewModel(folder: string, { config, tensors, files, dtype }: NewModel): Promise<void> {
   await writeFileAtomic(join(folder, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
   for (const [name, content] of files) await writeFileAtomic(join(folder, name), content);
-  const sources = [...tensors].map(([name, tensor]) => tensorSource(name, tensor));
+  const sources = [...tensors].map(([name, tensor]) => tensorSource(name, tensor, dtype));
   await writeSafetensors(join(folder, singleFile), sources, { format: 'pt' });
 }

@@ -1,7 +1,7 @@
 // `malmen convert`: an editor that the published code trained, as an editor of this program. Its training can be continued with
 // `malmen train --from`.
 
-import { metaMethods, saveEditor } from '../editors/editor-folder.js';
+import { metaMethod, saveEditor } from '../editors/editor-folder.js';
 import { HyperEditor } from '../editors/hyper-editor.js';
 import {
   type PublishedEditor,
@@ -41,7 +41,7 @@ export async function convert(options: ConvertOptions, context: CommandContext):
     const hash = await verify();
     const editable = await model.editing(model.layers(options.layers));
     const order = matchGroups(published, editable);
-    const method = metaMethods[options.editor];
+    const method = metaMethod(options.editor, false);
     const networks: ResidentNetwork[] = [];
     for (const at of order) {
       const { shape, tensors, moments } = published.networks[at]!;
@@ -68,6 +68,8 @@ export async function convert(options: ConvertOptions, context: CommandContext):
           blocks,
           steps: result.steps,
           rounds: 1,
+          lambdaScale: 1,
+          damped: false,
           preserves: false,
           training,
         },

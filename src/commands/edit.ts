@@ -94,7 +94,7 @@ async function editAndSave(
   const { model, hash } = subject;
   const tokenized = await tokenizeFor(subject, records);
   noteRules(records, context);
-  const { editable, editor, rounds, plan, close } = await openEditor(subject, tokenized, options, context);
+  const { editable, editor, rounds, lambdaScale, plan, close } = await openEditor(subject, tokenized, options, context);
   const start = performance.now();
   const batches = splitIntoBatches(
     tokenized.map((record) => record.edit),
@@ -106,7 +106,7 @@ async function editAndSave(
     {
       signal: context.signal,
       rounds,
-      lambdaScale: options.lambdaScale,
+      lambdaScale,
       onProgress: ({ done, total }) => context.emit({ kind: 'progress', stage: 'edit', done, total, unit: 'batches' }),
     },
   );
@@ -139,6 +139,7 @@ interface OpenEditor {
   readonly editable: EditableModel;
   readonly editor: Editor;
   readonly rounds: number;
+  readonly lambdaScale: number;
   readonly plan: RunPlan;
   /** Gives up what the editor holds. */
   close(): void;
@@ -157,7 +158,7 @@ async function openEditor(
     const plan = planRun(options, jobsOf({ ...job, task: 'fine-tune', layers, tokens: 'answers' }), context);
     const editable = await model.editing(layers, plan.schedule);
     const editor = new FineTuning({ steps: options.ftSteps, learningRate: options.ftRate });
-    return { editable, editor, rounds: 1, plan, close: () => {} };
+    return { editable, editor, rounds: 1, lambdaScale: 1, plan, close: () => {} };
   }
   const description = await readEditorDescription(options.editor);
   assertSameBase(options.editor, description, hash, options.model);
@@ -165,8 +166,8 @@ async function openEditor(
   const plan = planRun(options, jobsOf({ ...job, layers, network: description, tokens: description.tokens }), context);
   const editable = await model.editing(layers, plan.schedule);
   const editor = await loadEditor(options.editor, description, editable, 8192);
-  const rounds = options.rounds ?? description.rounds;
-  return { editable, editor, rounds, plan, close: () => editor.close() };
+  const { rounds = description.rounds, lambdaScale = description.lambdaScale } = options;
+  return { editable, editor, rounds, lambdaScale, plan, close: () => editor.close() };
 }
 
 async function askBefore(

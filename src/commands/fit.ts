@@ -85,7 +85,9 @@ export async function fit(options: FitOptions, context: CommandContext): Promise
     if (state) context.emit({ kind: 'note', text: `continuing after step ${state.step}` });
     const loss = await trainAll(trainer, source.definition.kind, pairs, options, run, context);
     const files = new Map([['tokenizer.json', source.tokenizerJson]]);
-    await saveNewModel(options.out, { config: source.config, tensors: await trainer.parameters(), files });
+    const dtype = storedTypes[options.dtype];
+    const config = { ...source.config, dtype: options.dtype };
+    await saveNewModel(options.out, { config, tensors: await trainer.parameters(), files, dtype });
     await run.removeState();
     const steps = trainer.step;
     await runtime.close();
@@ -111,6 +113,8 @@ export async function fit(options: FitOptions, context: CommandContext): Promise
     await runtime.close();
   }
 }
+
+const storedTypes = { float32: 'f32', float16: 'f16', bfloat16: 'bf16' } as const;
 
 /** Every option that changes the weights that come out. */
 function resultSettings({

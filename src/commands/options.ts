@@ -57,6 +57,10 @@ export const fitOptions = z.strictObject({
   learningRate: z.number().positive().default(1e-3).describe('peak learning rate of Adam'),
   warmup: count().default(200).describe('steps until the peak'),
   maxGradientNorm: z.number().positive().default(1).describe('gradients are scaled down to this norm'),
+  dtype: z
+    .enum(['float32', 'float16', 'bfloat16'])
+    .default('float32')
+    .describe('how the weights are stored; training is in float32'),
   checkpointEvery: count().default(500).describe('steps between resumable checkpoints'),
   ...common,
 });
@@ -78,18 +82,30 @@ export const trainOptions = z.strictObject({
   fewestEdits: count()
     .optional()
     .describe('draw the number of facts of each step between this and --edits (default: always --edits)'),
-  rounds: count().default(1).describe('learn edits of up to so many rounds, in turn'),
+  rounds: count()
+    .default(8)
+    .describe('rounds of an edit: its facts are captured again under the shift so far (1: as published)'),
+  lambdaScale: z
+    .number()
+    .positive()
+    .default(10)
+    .describe('factor of every lambda in an edit: with several rounds, each may do less (1: as published)'),
+  learntRounds: count().default(1).describe('rounds that training learns, in turn'),
   roundsFrom: z
     .int()
     .nonnegative()
     .default(40)
-    .describe('step from which rounds beyond the first are learnt: they need a first one that works'),
+    .describe('step from which --learnt-rounds beyond the first are learnt: they need a first one that works'),
+  damped: z
+    .boolean()
+    .default(true)
+    .describe('wanted changes shrink with the error that is left, so that rounds settle (off: as published)'),
   preserve: z
     .number()
     .nonnegative()
-    .default(0)
+    .default(1)
     .describe(
-      'keep the keys of the training facts’ true answers in place, as if they were so many rows of the solve (0: as published)',
+      'keep the keys of the training facts’ true answers in place: their weight in the solve, in key rows for each number of a key (0: as published)',
     ),
   batch: count().default(100).describe('prompts per pass through the language model; never changes the result'),
   rank: count().default(256).describe('rank of the hyper-network'),
@@ -125,8 +141,10 @@ export const editOptions = z.strictObject({
   lambdaScale: z
     .number()
     .positive()
-    .default(1)
-    .describe('factor of every lambda: above 1, with more rounds, other facts stay better in place'),
+    .optional()
+    .describe(
+      '(default: as trained) factor of every lambda: above 1, with more rounds, other facts stay better in place',
+    ),
   layers: layers.describe('layers to fine-tune (only with --editor ft)'),
   batch: count().default(100).describe('prompts per pass through the language model'),
   ftSteps: count().default(20).describe('fine-tuning steps over all facts (only with --editor ft)'),
@@ -233,7 +251,8 @@ export const benchOptions = z.strictObject({
 export const demoOptions = z.strictObject({
   out: path().default('runs/demo').describe('folder for everything that is made'),
   force: z.boolean().default(false).describe('start over: remove what an earlier run left in the folder'),
-  facts: count().default(200).describe('facts edited at once'),
+  facts: count().default(1000).describe('facts edited at once'),
+  steps: count().default(24).describe('training steps of the editor'),
   editor: z.enum(['malmen', 'mend']).default('malmen').describe('editing method'),
   ...common,
 });

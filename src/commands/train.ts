@@ -5,7 +5,7 @@ import { readRecords } from '../data/spec.js';
 import { splitIntoBatches } from '../data/split-batches.js';
 import type { TokenizedRecord } from '../data/tokenized-record.js';
 import type { TokenPair } from '../data/tuple.js';
-import { type EditorDescription, metaMethods, networkShape, saveEditor } from '../editors/editor-folder.js';
+import { type EditorDescription, metaMethod, networkShape, saveEditor } from '../editors/editor-folder.js';
 import { HyperEditor } from '../editors/hyper-editor.js';
 import { initialParameters } from '../editors/hyper-network.js';
 import { preservingBases } from '../editors/preserved-keys.js';
@@ -150,29 +150,29 @@ function resultSettings(options: TrainOptions): Record<string, unknown> {
   return settings;
 }
 
-/** Known facts whose keys are kept in place, one prompt each at most. */
-const preservedPrompts = 4000;
+/**
+ * Prompts whose keys are kept in place for each number that a key holds: with few samples for its size a covariance looks
+ * far too small in some directions, and edits would go just there (at 1.7 rows, 1,000 facts left .36 of others unchanged).
+ */
+const preservedPerKeySize = 3;
 
-/** Bases that keep the training facts' own answers in place: each in one of its prompts, under its true answer. */
+/** Bases that keep the training facts' own answers in place: their prompts under their true answers. */
 async function preservedBases(
   editable: EditableModel,
   records: readonly TokenizedRecord[],
   { preserve, seed, batch: batchSize, editor }: TrainOptions,
   { emit }: CommandContext,
 ): Promise<LayerTensors> {
-  if (preserve === 0 || !metaMethods[editor].hasLambda) return new Map();
+  if (preserve === 0 || !metaMethod(editor, false).hasLambda) return new Map();
   const random = Random.stream(seed, 'preserved');
-  const known = random.shuffle(records.filter(({ was }) => was !== undefined)).slice(0, preservedPrompts);
-  if (known.length === 0) {
+  const largestKey = Math.max(...editable.layers.map(({ keySize }) => keySize));
+  const pairs = random.shuffle(records.flatMap(knownPairs)).slice(0, preservedPerKeySize * largestKey);
+  if (pairs.length === 0) {
     throw new MalmenError(
       'bad-input',
       '--preserve needs records that say what is true before the edit (`was`); this data has none',
     );
   }
-  const pairs = known.map(({ edit, rephrasings, was }) => ({
-    prompt: random.pick([edit, ...rephrasings]).prompt,
-    answer: was!,
-  }));
   const { kind } = editable.model.definition;
   const batches = splitIntoBatches(pairs, { kind, batchSize, sortByLength: true }).map(({ batch }) => batch);
   const onBatch = (done: number) =>
@@ -180,13 +180,16 @@ async function preservedBases(
   return preservingBases(editable, batches, preserve, onBatch);
 }
 
+const knownPairs = ({ edit, rephrasings, was }: TokenizedRecord): TokenPair[] =>
+  was ? [edit, ...rephrasings].map(({ prompt }) => ({ prompt, answer: was })) : [];
+
 async function openEditor(
   editable: EditableModel,
   options: TrainOptions,
   state: RunState | undefined,
   whitenings: LayerTensors,
 ): Promise<HyperEditor> {
-  const method = metaMethods[options.editor];
+  const method = metaMethod(options.editor, options.damped);
   const random = Random.stream(options.seed, 'hyper-network');
   const networks: ResidentNetwork[] = [];
   for (const [at, group] of editable.groups.entries()) {
@@ -276,8 +279,8 @@ async function trainStep({ trainer, options }: Training, batches: MetaBatches): 
 }
 
 /** Which round of an edit a step learns: the first for a while, then all in turn. */
-function roundOf(step: number, { rounds, roundsFrom }: TrainOptions): number {
-  return step < roundsFrom ? 1 : 1 + (step % rounds);
+function roundOf(step: number, { learntRounds, roundsFrom }: TrainOptions): number {
+  return step < roundsFrom ? 1 : 1 + (step % learntRounds);
 }
 
 function batchesOf(sampler: EpisodeSampler, { editable, trainer, options }: Training): MetaBatches {
@@ -298,6 +301,8 @@ function describe({ subject, editable, editor, trainer, options }: Training): Ed
     blocks: options.blocks,
     steps: trainer.step,
     rounds: options.rounds,
+    lambdaScale: options.lambdaScale,
+    damped: options.damped,
     preserves: editor.whitenings.size > 0,
     training: resultSettings(options),
   };
@@ -311,6 +316,7 @@ async function validate(
     batch: options.batch,
     signal: context.signal,
     rounds: options.rounds,
+    lambdaScale: options.lambdaScale,
   });
   return scores;
 }

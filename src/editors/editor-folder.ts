@@ -16,14 +16,19 @@ import type { TensorOf } from '../tensor.js';
 import { writeFileAtomic } from '../util/atomic-file.js';
 import { HyperEditor } from './hyper-editor.js';
 import { type HyperNetworkShape, parameterShapes } from './hyper-network.js';
-import { malmen } from './malmen.js';
+import { dampedMalmen, malmen } from './malmen.js';
 import { mend } from './mend.js';
 import type { MetaMethod } from './meta-method.js';
 import { ResidentNetwork } from './resident-network.js';
 import { RunningMoments } from './running-moments.js';
 
 /** The methods that are trained, by name. */
-export const metaMethods: Readonly<Record<MetaMethod['name'], MetaMethod>> = { malmen, mend };
+const metaMethods: Readonly<Record<MetaMethod['name'], MetaMethod>> = { malmen, mend };
+
+/** @param damped for MALMEN: its wanted changes shrink with the error that is left */
+export function metaMethod(name: MetaMethod['name'], damped: boolean): MetaMethod {
+  return damped && name === 'malmen' ? dampedMalmen : metaMethods[name];
+}
 
 const descriptionSchema = z.object({
   format: z.literal('malmen-editor-1'),
@@ -34,8 +39,12 @@ const descriptionSchema = z.object({
   rank: z.int().positive(),
   blocks: z.int().positive(),
   steps: z.int().nonnegative(),
-  /** Rounds that it was trained for, and that an edit takes unless told otherwise. */
+  /** Rounds that an edit takes unless told otherwise. */
   rounds: z.int().positive(),
+  /** Factor of every lambda in an edit, unless told otherwise. */
+  lambdaScale: z.number().positive().default(1),
+  /** Whether wanted changes shrink with the error that is left. */
+  damped: z.boolean().default(false),
   /** Whether it keeps the keys of known facts in place. */
   preserves: z.boolean(),
   /** The options it was trained with, for the record. */
@@ -118,7 +127,7 @@ export async function loadEditor(
   rowLimit: number,
 ): Promise<HyperEditor> {
   const file = await readSafetensorsHeader(join(folder, weightsFile));
-  const method = metaMethods[description.method];
+  const method = metaMethod(description.method, description.damped);
   const networks: ResidentNetwork[] = [];
   for (const group of model.groups) {
     const shape = networkShape(group, description);

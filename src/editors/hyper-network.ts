@@ -25,6 +25,8 @@ export interface NetworkValues {
   readonly pseudoGradients: Value;
   /** The layer's learning rate, [rows, 1]. */
   readonly learningRate: Value;
+  /** Norm of the row's value gradient over the root mean square of all rows seen in training, [rows, 1]. */
+  readonly errorLeft: Value;
 }
 
 /** Added to the deviation so that a constant column divides by something: float32's machine epsilon, as published. */
@@ -98,8 +100,10 @@ export function networkValues(shape: HyperNetworkShape): NetworkValues {
   const keys = b.input('keys', ['rows', keySize]);
   const layer = b.input('layer', ['rows'], 'i64');
   const perLayer = (name: string) => b.gatherRows(parameter(name), layer); // [rows, width]
-  const raw = b.concat([keys, b.input('valueGradients', ['rows', valueSize])], 1);
-  let z = b.div(b.sub(raw, b.input('mean', [width])), b.add(b.input('deviation', [width]), normalizerEpsilon));
+  const valueGradients = b.input('valueGradients', ['rows', valueSize]);
+  const [mean, deviation] = [b.input('mean', [width]), b.input('deviation', [width])];
+  const raw = b.concat([keys, valueGradients], 1);
+  let z = b.div(b.sub(raw, mean), b.add(deviation, normalizerEpsilon));
   for (let block = 0; block < blocks; block++) {
     const part = (name: string) => `blocks.${block}.${name}`;
     const low = b.gemm(z, parameter(part('A'))); // [rows, rank]
@@ -111,5 +115,13 @@ export function networkValues(shape: HyperNetworkShape): NetworkValues {
     pseudoKeys: b.slice(z, 1, 0, keySize),
     pseudoGradients: b.slice(z, 1, keySize, width),
     learningRate: perLayer('lr.weight'),
+    errorLeft: errorLeft(valueGradients, b.slice(mean, 0, keySize, width), b.slice(deviation, 0, keySize, width)),
   };
+}
+
+/** |g| / sqrt(E |g|^2), where E g_i^2 = mean_i^2 + deviation_i^2. */
+function errorLeft(valueGradients: Value, mean: Value, deviation: Value): Value {
+  const meanSquare = b.reduceSum(b.add(b.mul(mean, mean), b.mul(deviation, deviation)), [0], true); // [1]
+  const square = b.reduceSum(b.mul(valueGradients, valueGradients), [1], true); // [rows, 1]
+  return b.sqrt(b.div(square, b.add(meanSquare, normalizerEpsilon ** 2)));
 }

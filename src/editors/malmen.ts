@@ -15,26 +15,43 @@ function wantedChanges({ keys, pseudoKeys, pseudoGradients, learningRate }: Netw
   return b.mul(b.negate(b.mul(learningRate, agreement)), pseudoGradients);
 }
 
-export const malmen: MetaMethod = {
-  name: 'malmen',
-  hasLambda: true,
-  rowOutputs: (network) => ({ changes: wantedChanges(network) }),
-  lessonInput: { name: 'changeGradient', per: 'row' },
-  seeds: (network) => {
-    const changes = wantedChanges(network);
-    return [{ value: changes, cotangent: b.input('changeGradient', changes.shape) }];
-  },
-  /** S = (K^T K + lambda I)^-1 K^T D; dL/dD = K (K^T K + lambda I)^-1 dL/dS. */
-  accumulate(ops, { layer, whitening, ...options }) {
-    const equation = openNormalEquation(ops, { module: layer, ...options });
-    const plain: ShiftAccumulator = {
-      add: (keys, { changes }) => equation.add(keys, changes!),
-      solve: async () => asSolvedShift(await equation.solve()),
-      release: () => equation.release(),
-    };
-    return whitening ? inWhiteBasis(ops, plain, whitening) : plain;
-  },
-};
+/**
+ * min(1, |g_j| / sqrt(E |g|^2)) d_j. The network sees normalised gradients and asks for much even where next to nothing is
+ * wrong any more; damped, a token that gives its answer asks for nothing, so rounds settle instead of adding noise.
+ */
+function dampedChanges(network: NetworkValues): Value {
+  const share = b.sub(1, b.relu(b.sub(1, network.errorLeft))); // [rows, 1]
+  return b.mul(share, wantedChanges(network));
+}
+
+/** As published, every wanted change counts in full. */
+export const malmen = method(wantedChanges);
+
+/** MALMEN whose wanted changes shrink with the error that is left: for editors that take several rounds. */
+export const dampedMalmen = method(dampedChanges);
+
+function method(changesOf: (network: NetworkValues) => Value): MetaMethod {
+  return {
+    name: 'malmen',
+    hasLambda: true,
+    rowOutputs: (network) => ({ changes: changesOf(network) }),
+    lessonInput: { name: 'changeGradient', per: 'row' },
+    seeds: (network) => {
+      const changes = changesOf(network);
+      return [{ value: changes, cotangent: b.input('changeGradient', changes.shape) }];
+    },
+    /** S = (K^T K + lambda I)^-1 K^T D; dL/dD = K (K^T K + lambda I)^-1 dL/dS. */
+    accumulate(ops, { layer, whitening, ...options }) {
+      const equation = openNormalEquation(ops, { module: layer, ...options });
+      const plain: ShiftAccumulator = {
+        add: (keys, { changes }) => equation.add(keys, changes!),
+        solve: async () => asSolvedShift(await equation.solve()),
+        release: () => equation.release(),
+      };
+      return whitening ? inWhiteBasis(ops, plain, whitening) : plain;
+    },
+  };
+}
 
 function asSolvedShift(solved: NormalSolution<Resident>): SolvedShift {
   return {

@@ -10,12 +10,12 @@ import type { AnswerBatch } from './editor.js';
 import { sumRows } from './hyper-editor.js';
 
 /** Part of the mean squared key that is added to the diagonal: directions that no preserved prompt uses stay bounded. */
-const relativeRidge = 1e-3;
+const relativeRidge = 1e-2;
 
 /**
- * With C = weight * mean of k k^T over the answer tokens of all batches: bases in which C (and a small ridge) is the
- * identity, [keySize, keySize] by layer. `weight` is the number of key rows that the preserved prompts count as beside the
- * edited ones when lambda is 1.
+ * With C = weight * keySize * mean of k k^T over the answer tokens of all batches: bases in which C (and a small ridge) is
+ * the identity, [keySize, keySize] by layer. In them a key has a squared length of about 1 / weight whatever its size, so
+ * that one lambda means the same for every layer.
  */
 export async function preservingBases(
   model: EditableModel,
@@ -28,7 +28,7 @@ export async function preservingBases(
   const rows = sumRows(batches.map((batch) => model.rowCounts(batch, 'answers')));
   const bases = new Map<string, Resident>();
   for (const { name, keySize } of model.layers) {
-    const moment = await scale(model.runtime, sums.get(name)!, weight / rows.get(name)!);
+    const moment = await scale(model.runtime, sums.get(name)!, (weight * keySize) / rows.get(name)!);
     const { data } = await ops.download(moment);
     let trace = 0;
     for (let at = 0; at < keySize; at++) trace += data[at * keySize + at]!;

@@ -6,7 +6,6 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse as parseYaml } from 'yaml';
 import { runCli } from '../../src/cli/run.js';
 import { check } from '../../src/commands/check.js';
-import { demoWorld } from '../../src/commands/demo-world.js';
 import { edit } from '../../src/commands/edit.js';
 import { eval as evaluate } from '../../src/commands/eval.js';
 import { fit } from '../../src/commands/fit.js';
@@ -15,6 +14,7 @@ import { checkOptions, evalOptions, initOptions } from '../../src/commands/optio
 import { readRecords } from '../../src/data/spec.js';
 import { FakeTerminal } from '../cli/fake-terminal.js';
 import { root } from '../house/source-files.js';
+import { demoWorld } from './made-up-world.js';
 import { collecting, editTiny, fitTiny, type TinyWorld, tinyWorld } from './tiny-world.js';
 
 let world: TinyWorld;

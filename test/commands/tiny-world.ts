@@ -3,9 +3,9 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { demoWorld } from '../../src/commands/demo-world.js';
 import type { CommandContext, CommandEvent } from '../../src/commands/events.js';
 import { editOptions, fitOptions, trainOptions } from '../../src/commands/options.js';
+import { demoWorld } from './made-up-world.js';
 
 export interface TinyWorld {
   readonly dir: string;

@@ -1,8 +1,8 @@
-// A made-up world for the demonstration: invented names, six relations, four ways to say each fact. Every prompt has one
+// A made-up world for tests: invented names, six relations, four ways to say each fact. Every prompt has one
 // true answer, and records come with a new answer to edit in and an unrelated fact to leave alone.
 
-import type { EditRecord } from '../data/record.js';
-import { Random } from '../util/random.js';
+import type { EditRecord } from '../../src/data/record.js';
+import { Random } from '../../src/util/random.js';
 
 interface Relation {
   readonly name: string;
