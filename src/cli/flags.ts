@@ -2,6 +2,7 @@
 // Knows neither the library that parses command lines nor any command.
 
 import { z } from 'zod';
+import { kebabCase } from '../util/kebab-case.js';
 
 type FlagKind = 'switch' | 'integer' | 'number' | 'text' | 'choice' | 'list';
 
@@ -51,11 +52,6 @@ function kindOf(key: string, property: Property): FlagKind {
   if (property.type === 'string') return 'text';
   if (property.type === 'array') return 'list';
   throw new Error(`option ${key}: no flag can express ${JSON.stringify(property)}`);
-}
-
-/** @example kebabCase('maxGradientNorm') // 'max-gradient-norm' */
-function kebabCase(key: string): string {
-  return key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
 /** The flag as help texts show it: `--[no-]force`, `--steps <n>`, `--device <cpu|cuda>`, `PROMPT`. */

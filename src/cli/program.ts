@@ -1,9 +1,9 @@
 // The command line's grammar: which command was called, with which flags; help texts.
 // Runs nothing and judges no value.
 
-import { readFileSync } from 'node:fs';
 import { Argument, Command, type CommanderError, type HelpConfiguration, Option } from 'commander';
 import { didYouMean } from '../util/nearest.js';
+import { packageVersion } from '../util/package-version.js';
 import type { CommandEntry, Example } from './command-entry.js';
 import { type Flag, flagHelp, flagsOf, flagTerm, parseValue } from './flags.js';
 import { coloursOf, columnsOf, type Terminal } from './terminal.js';
@@ -174,10 +174,4 @@ function flagNames(entry: CommandEntry | undefined): string[] {
   const own = flagsOf(entry.schema, entry.positional).filter(({ positional }) => !positional);
   const opposites = own.filter(({ kind }) => kind === 'switch').map(({ name }) => name.replace('--', '--no-'));
   return [...own.map(({ name }) => name), ...opposites, ...general];
-}
-
-/** The version in package.json, which lies as far from the sources as from the built files. */
-function packageVersion(): string {
-  const file = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(file) as { version: string }).version;
 }

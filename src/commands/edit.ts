@@ -18,11 +18,13 @@ import { exactMatch, type FactReport, factReports, writeFactReports } from '../e
 import type { AnswerPrediction } from '../eval/metrics.js';
 import type { NeutralScores } from '../eval/neutral-scores.js';
 import { predictPairs } from '../eval/predict.js';
-import type { LazyTensor, TensorOf } from '../tensor.js';
+import type { LayerNorms } from '../report/report-data.js';
 import { refuseFilledFolder, writeFileAtomic } from '../util/atomic-file.js';
 import { present } from '../util/present.js';
+import { reportPath, writeEditReport } from './edit-report.js';
 import type { CommandContext } from './events.js';
 import { generateAnswers, writes } from './generations.js';
+import { layerNorms } from './layer-norms.js';
 import { jobsOf } from './memory-job.js';
 import { planRun, type RunPlan, withMemoryReport } from './memory-limit.js';
 import { askNeutral, compareNeutral, type NeutralAnswers, neutralRecords } from './neutral.js';
@@ -44,7 +46,7 @@ export interface EditResult {
   /** Locality on built-in prompts; only where no record has an unrelated prompt. */
   readonly neutral?: NeutralScores;
   /** Frobenius norm of each layer's shift, and of its weight. */
-  readonly layers: readonly { readonly name: string; readonly shiftNorm: number; readonly weightNorm: number }[];
+  readonly layers: readonly LayerNorms[];
   readonly editSeconds: number;
   readonly secondsPerFact: number;
   readonly verified: 'the saved checkpoint, opened again from disk';
@@ -63,6 +65,8 @@ interface Before {
 
 interface Edited {
   readonly editor: string;
+  /** Content hash of the base model. */
+  readonly baseHash: string;
   readonly before: Before;
   readonly layers: EditResult['layers'];
   readonly editSeconds: number;
@@ -74,13 +78,14 @@ interface Edited {
 export async function edit(options: EditOptions, context: CommandContext): Promise<EditResult> {
   await refuseFilledFolder(options.out, options.force);
   const records = await readRecords(options.records);
-  const { edited, reports, neutral } = await withMemoryReport(options.memory, context, async () => {
+  const { edited, reports, neutral, hash } = await withMemoryReport(options.memory, context, async () => {
     const done = await withSubject(options, context, (subject) => editAndSave(subject, records, options, context));
     return { edited: done, ...(await verify(done.before, options, context)) };
   });
   const result = summary(options, edited, reports, neutral);
   await writeFactReports(join(options.out, 'facts.jsonl'), reports);
   await writeFileAtomic(join(options.out, 'edit.json'), `${JSON.stringify({ ...result, options }, null, 2)}\n`);
+  await writeEditReport(options, { result, reports, hashes: { base: edited.baseHash, edited: hash } });
   tell(result, reports, context);
   return result;
 }
@@ -132,7 +137,7 @@ async function editAndSave(
   });
   const layers = await layerNorms(editable, modules);
   model.runtime.release(...shift.values());
-  return { editor: editor.name, before, layers, editSeconds, leftOut, rounding };
+  return { editor: editor.name, baseHash: hash, before, layers, editSeconds, leftOut, rounding };
 }
 
 interface OpenEditor {
@@ -178,7 +183,7 @@ async function askBefore(
   context: CommandContext,
 ): Promise<Before> {
   const predictions = await ask(editable, records, options, 'ask before', context);
-  const stage = { batch: options.batch, stage: 'generate before' };
+  const stage = { batch: options.batch, stage: 'generate before', first: options.generateFacts };
   const { tokenizer } = subject;
   const generations =
     options.generate && writes(subject.model.definition)
@@ -210,9 +215,9 @@ async function verify(
   { records, predictions, generations, neutral }: Before,
   options: EditOptions,
   context: CommandContext,
-): Promise<{ reports: FactReport[]; neutral: NeutralScores | undefined }> {
+): Promise<{ reports: FactReport[]; neutral: NeutralScores | undefined; hash: string }> {
   const weights = options.weights && join(options.out, basename(options.weights));
-  return withSubject({ ...options, model: options.out, weights }, context, async ({ model, tokenizer }) => {
+  return withSubject({ ...options, model: options.out, weights }, context, async ({ model, tokenizer, hash }) => {
     const job = { task: 'eval', model, layers: [], pairs: evaluatedPairs(records), tokens: 'answers' } as const;
     const plan = planRun(options, jobsOf(job), context);
     const editable = await model.editing([], plan.schedule);
@@ -224,24 +229,11 @@ async function verify(
     const asked = { editable, weights: editable.base, tokenizer };
     const stays = await askNeutral(asked, neutral.records, { ...options, ...plan, when: 'after' }, context);
     const compared = compareNeutral(neutral.answers, stays);
-    if (!generations) return { reports: factReports(records, rows), neutral: compared };
-    const stage = { batch: plan.batch, stage: 'generate after' };
+    if (!generations) return { reports: factReports(records, rows), neutral: compared, hash };
+    const stage = { batch: plan.batch, stage: 'generate after', first: options.generateFacts };
     const spoken = await generateAnswers(editable, editable.base, tokenizer, records, stage, context);
-    return { reports: factReports(records, rows, { before: generations, after: spoken }), neutral: compared };
+    return { reports: factReports(records, rows, { before: generations, after: spoken }), neutral: compared, hash };
   });
-}
-
-async function layerNorms(
-  editable: EditableModel,
-  modules: ReadonlyMap<string, LazyTensor>,
-): Promise<EditResult['layers']> {
-  const norm = ({ data }: TensorOf<'f32'>) => Math.sqrt(data.reduce((sum, value) => sum + value * value, 0));
-  const layers = [];
-  for (const [name, shift] of modules) {
-    const weight = await editable.model.read(`${name}.weight`);
-    layers.push({ name, shiftNorm: norm(await shift.read()), weightNorm: norm(weight) });
-  }
-  return layers;
 }
 
 function summary(
@@ -294,6 +286,7 @@ function tell(result: EditResult, reports: readonly FactReport[], { emit }: Comm
     emit({ kind: 'table', title, columns: ['id', 'prompt', 'wanted', 'generated', 'ES'], rows });
   }
   emit({ kind: 'note', text: `saved ${result.out}: model, shift.safetensors, facts.jsonl, edit.json` });
+  emit({ kind: 'note', text: `report: ${reportPath(result.out)} (open it in a browser)` });
 }
 
 function roundingText({ dtypes, shareOfShift }: Rounding): string {

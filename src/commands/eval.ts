@@ -7,8 +7,10 @@ import { type EditScores, evaluatedPairs, evaluateRecords, summarize, underWeigh
 import { exactMatch, type FactReport, factReports, writeFactReports } from '../eval/fact-report.js';
 import type { NeutralScores } from '../eval/neutral-scores.js';
 import { present } from '../util/present.js';
+import { writeEvalReport } from './eval-report.js';
 import type { CommandContext } from './events.js';
 import { generateAnswers, writes } from './generations.js';
+import { layerNorms } from './layer-norms.js';
 import { jobsOf } from './memory-job.js';
 import { planRun, type RunPlan, withMemoryReport } from './memory-limit.js';
 import { askNeutral, compareNeutral, neutralRecords } from './neutral.js';
@@ -29,6 +31,7 @@ export interface EvalResult {
   /** Probabilities of new and true answers; only with `probabilities`. */
   readonly probabilities?: OddsReport;
   readonly out?: string;
+  readonly report?: string;
 }
 
 /** Without a shift, before and after are the same model. */
@@ -48,7 +51,7 @@ async function ask(
   noteRules(records, context);
   const pairs = evaluatedPairs(tokenized);
   let plan: RunPlan | undefined;
-  const { editable, weights } = await openShift(subject, asked.shift, (layers) => {
+  const { editable, weights, saved } = await openShift(subject, asked.shift, (layers) => {
     plan = planRun(asked, jobsOf({ task: 'eval', model: subject.model, layers, pairs, tokens: 'answers' }), context);
     return plan.schedule;
   });
@@ -60,14 +63,27 @@ async function ask(
   const predict = underWeights(editable, sets, { batch, signal: context.signal, onProgress });
   const rows = await evaluateRecords(tokenized, predict);
   const speak = (stage: string, set: LayerTensors) =>
-    generateAnswers(editable, set, subject.tokenizer, tokenized, { batch, stage }, context);
+    generateAnswers(
+      editable,
+      set,
+      subject.tokenizer,
+      tokenized,
+      { batch, stage, first: options.generateFacts },
+      context,
+    );
   const odds = wantsOdds(options) ? await askOdds(editable, weights, tokenized, options, context) : undefined;
   const spoken =
     options.generate && writes(subject.model.definition) ? await generations(editable, weights, speak) : undefined;
   const reports = withOdds(factReports(tokenized, rows, spoken), odds?.byId);
   if (options.out !== undefined) await writeFactReports(options.out, reports);
   const neutral = await neutralLocality(subject, { editable, weights }, records, options, context);
-  return report(options, reports, { neutral, probabilities: odds?.report }, subject, context);
+  const result = summary(asked, reports, { neutral, probabilities: odds?.report });
+  if (asked.report !== undefined) {
+    const layers = saved ? await layerNorms(editable, saved.modules) : [];
+    await writeEvalReport(asked.report, { options: asked, result, reports, layers, hash: subject.hash });
+  }
+  tell(result, asked, subject, context);
+  return result;
 }
 
 /** CounterFact's own metrics: of its own data, and of whatever else they are asked for. */
@@ -102,36 +118,38 @@ async function generations(
   return { before, after: weights === editable.base ? before : await speak('generate after', weights) };
 }
 
-function report(
-  options: EvalOptions,
+interface Besides {
+  readonly neutral: NeutralScores | undefined;
+  readonly probabilities: OddsReport | undefined;
+}
+
+function summary(
+  { shift, out, report }: EvalOptions,
   reports: readonly FactReport[],
-  {
-    neutral,
-    probabilities,
-  }: { readonly neutral: NeutralScores | undefined; readonly probabilities: OddsReport | undefined },
-  { model }: Subject,
-  { emit }: CommandContext,
+  { neutral, probabilities }: Besides,
 ): EvalResult {
-  const scores = summarize(reports);
-  const exact = exactMatch(reports);
-  emit(
-    scoreTable(
-      `${reports.length} facts, ${model.folder.dir}${options.shift === undefined ? '' : ` with ${options.shift}`}`,
-      scores,
-      exact,
-      neutral,
-    ),
-  );
-  if (probabilities) emit(oddsTable(probabilities));
   return {
     facts: reports.length,
-    ...(options.shift === undefined ? {} : { shift: options.shift }),
-    scores,
-    ...(exact ? { exactMatch: exact } : {}),
+    ...present('shift', shift),
+    scores: summarize(reports),
+    ...present('exactMatch', exactMatch(reports)),
     ...present('neutral', neutral),
     ...present('probabilities', probabilities),
-    ...(options.out === undefined ? {} : { out: options.out }),
+    ...present('out', out),
+    ...present('report', report),
   };
+}
+
+function tell(
+  { facts, scores, exactMatch: exact, neutral, probabilities, report }: EvalResult,
+  { shift }: EvalOptions,
+  { model }: Subject,
+  { emit }: CommandContext,
+): void {
+  const asked = `${model.folder.dir}${shift === undefined ? '' : ` with ${shift}`}`;
+  emit(scoreTable(`${facts} facts, ${asked}`, scores, exact, neutral));
+  if (probabilities) emit(oddsTable(probabilities));
+  if (report !== undefined) emit({ kind: 'note', text: `report: ${report} (open it in a browser)` });
 }
 
 export { evaluate as eval };

@@ -15,14 +15,23 @@ export function writes({ kind }: Pick<ModelDefinition, 'kind'>): boolean {
 /** Tokens beyond the wanted answer's length that a generation may take to come to its end. */
 const spareTokens = 8;
 
+interface Extent {
+  readonly batch: number;
+  readonly stage: string;
+  /** Only so many records from the beginning; all when absent. */
+  readonly first?: number | undefined;
+}
+
+/** In the order of the records. */
 export async function generateAnswers(
   model: EditableModel,
   weights: LayerTensors,
   tokenizer: Tokenizer,
-  records: readonly TokenizedRecord[],
-  { batch, stage }: { readonly batch: number; readonly stage: string },
+  all: readonly TokenizedRecord[],
+  { batch, stage, first }: Extent,
   { emit, signal }: CommandContext,
 ): Promise<string[]> {
+  const records = all.slice(0, first);
   const longest = records.reduce((most, { edit }) => Math.max(most, edit.answer.length), 0);
   const ids = await generate(
     model,

@@ -150,6 +150,7 @@ export const editOptions = z.strictObject({
   ftSteps: count().default(20).describe('fine-tuning steps over all facts (only with --editor ft)'),
   ftRate: z.number().positive().default(1e-3).describe('fine-tuning learning rate (only with --editor ft)'),
   generate: z.boolean().default(true).describe('also generate freely before and after'),
+  generateFacts: count().optional().describe('generate for the first so many facts only (default: for all)'),
   memory,
   ...common,
 });
@@ -159,7 +160,8 @@ export const evalOptions = z.strictObject({
   ...subject,
   shift: path().optional().describe('shift.safetensors to apply'),
   records: z.string().describe(`facts to ask: ${spec}`),
-  out: path().optional().describe('file for the per-fact report (JSON lines)'),
+  out: path().optional().describe('file for a row per fact (JSON lines)'),
+  report: path().optional().describe('file for the report (HTML)'),
   batch: count().default(100).describe('prompts per pass through the language model'),
   generate: z.boolean().default(true).describe('also generate freely'),
   probabilities: z
@@ -168,6 +170,7 @@ export const evalOptions = z.strictObject({
     .describe(
       'also compare the probabilities of new and true answers, as CounterFact does (default: for counterfact: data)',
     ),
+  generateFacts: count().optional().describe('generate for the first so many facts only (default: for all)'),
   memory,
   ...common,
 });

@@ -16,11 +16,11 @@ export async function openShift(
   subject: Subject,
   path: string | undefined,
   scheduleFor: (layers: readonly EditableLayer[]) => Schedule = () => 'whole',
-): Promise<{ editable: EditableModel; weights: LayerTensors }> {
+): Promise<{ editable: EditableModel; weights: LayerTensors; saved: SavedShift | undefined }> {
   const { model, hash } = subject;
   if (path === undefined) {
     const editable = await model.editing([], scheduleFor([]));
-    return { editable, weights: editable.base };
+    return { editable, weights: editable.base, saved: undefined };
   }
   const saved = await loadShift(path);
   if (saved.baseHash !== hash) {
@@ -32,7 +32,7 @@ export async function openShift(
   }
   const layers = model.layers([...saved.modules.keys()]);
   const editable = await model.editing(layers, scheduleFor(layers));
-  return { editable, weights: await applyShift(editable, layers, saved, path) };
+  return { editable, weights: await applyShift(editable, layers, saved, path), saved };
 }
 
 async function applyShift(

@@ -14,6 +14,7 @@ import { lazyDownload, type Resident } from '../engine/runtime.js';
 import { MalmenError } from '../errors.js';
 import type { TensorOf } from '../tensor.js';
 import { writeFileAtomic } from '../util/atomic-file.js';
+import { fileHash } from '../util/file-hash.js';
 import { HyperEditor } from './hyper-editor.js';
 import { type HyperNetworkShape, parameterShapes } from './hyper-network.js';
 import { dampedMalmen, malmen } from './malmen.js';
@@ -102,6 +103,11 @@ export async function readEditorDescription(folder: string): Promise<EditorDescr
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
   throw new MalmenError('bad-input', `${path}: ${problems.join('; ')}`);
+}
+
+/** What tells one training from another: sha256 of the editor's weights, as `sha256sum` prints it. */
+export function editorHash(folder: string): Promise<string> {
+  return fileHash(join(folder, weightsFile));
 }
 
 /** @throws MalmenError `mismatch` when the editor was trained on another model. */

@@ -7,7 +7,7 @@ import type { FactRow } from './evaluate.js';
 import { mean } from './metrics.js';
 import type { FactOdds } from './target-odds.js';
 
-/** Free generations of every record's edit prompt, in order. */
+/** Free generations of the records' edit prompts, in order: of all of them, or of the first. */
 export interface Generations {
   readonly before: readonly string[];
   readonly after: readonly string[];
@@ -17,6 +17,7 @@ export interface FactReport extends FactRow {
   readonly prompt: string;
   readonly answer: string;
   readonly was?: string;
+  readonly relation?: string;
   /** Every token of the new answer is the most likely one. */
   readonly took: boolean;
   /** What the model says freely, cut at its natural end. */
@@ -32,23 +33,25 @@ export function factReports(
   rows: readonly FactRow[],
   generations?: Generations,
 ): FactReport[] {
-  return records.map(({ record: { edit, was } }, at) => ({
+  return records.map(({ record: { edit, was, relation } }, at) => ({
     ...rows[at]!,
     prompt: edit.prompt,
     answer: edit.answer,
     ...(was === undefined ? {} : { was }),
+    ...(relation === undefined ? {} : { relation }),
     took: rows[at]!.after.es === 1,
-    ...(generations ? spoken(edit.answer, generations.before[at]!, generations.after[at]!) : {}),
+    ...spoken(edit.answer, generations?.before[at], generations?.after[at]),
   }));
 }
 
-function spoken(answer: string, before: string, after: string) {
+function spoken(answer: string, before: string | undefined, after: string | undefined) {
+  if (before === undefined || after === undefined) return {};
   const generated = { before: cutAtNaturalStop(before).trim(), after: cutAtNaturalStop(after).trim() };
   const same = (text: string) => normalizeAnswer(text) === normalizeAnswer(answer);
   return { generated, exact: { before: same(generated.before), after: same(generated.after) } };
 }
 
-/** Share of facts whose free generation is exactly the new answer; undefined without generations. */
+/** Share of the facts with a free generation for which it is exactly the new answer; undefined without any. */
 export function exactMatch(reports: readonly FactReport[]): { before: number; after: number } | undefined {
   const shares = (when: 'before' | 'after') =>
     mean(reports.flatMap(({ exact }) => (exact ? [Number(exact[when])] : [])));

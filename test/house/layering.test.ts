@@ -8,7 +8,7 @@ import { architectures } from '../../src/models/index.js';
 import { layerOf, nodesOf, type SourceFile, sourceFiles } from './source-files.js';
 
 /** From the bottom up: each may import those before it. */
-const chain = 'errors tensor util graph models engine editors eval train commands'.split(' ');
+const chain = 'errors tensor util graph models engine editors eval report train commands'.split(' ');
 
 /** What stands beside the chain, on `errors`, `tensor` and `util` alone. */
 const beside = ['checkpoint', 'tokenizer', 'linalg', 'data'];
@@ -21,6 +21,7 @@ const usesBeside: Readonly<Record<string, readonly string[]>> = {
   engine: ['checkpoint', 'linalg'],
   editors: beside,
   eval: beside,
+  report: [],
   train: beside,
   commands: beside,
 };

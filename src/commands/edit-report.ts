@@ -1,0 +1,63 @@
+// What the report of an edit says beside its numbers: what "before" and "after" are, and which model and editor, to the bit.
+
+import { join } from 'node:path';
+import { editorHash } from '../editors/editor-folder.js';
+import type { FactReport } from '../eval/fact-report.js';
+import type { ReportData, Setting } from '../report/report-data.js';
+import { present } from '../util/present.js';
+import { type EditOptions, editOptions } from './options.js';
+import { writeReport } from './write-report.js';
+
+/** Of an edit's result, what the report shows. */
+interface Result extends Pick<ReportData, 'scores' | 'exactMatch' | 'neutral' | 'layers'> {
+  readonly editor: string;
+  readonly editSeconds: number;
+  readonly secondsPerFact: number;
+}
+
+interface Done {
+  readonly result: Result;
+  readonly reports: readonly FactReport[];
+  /** Content hashes of the base model and of the saved one. */
+  readonly hashes: { readonly base: string; readonly edited: string };
+}
+
+/** Where an edit's report lies. */
+export const reportPath = (out: string) => join(out, 'report.html');
+
+export async function writeEditReport(options: EditOptions, { result, reports, hashes }: Done): Promise<void> {
+  await writeReport(
+    reportPath(options.out),
+    { name: 'edit', schema: editOptions, options },
+    {
+      title: `${reports.length.toLocaleString('en-US')} facts edited at once by ${editorNames[result.editor] ?? result.editor}`,
+      subtitle: 'Before: the base model. After: the saved checkpoint, opened again from disk and asked.',
+      compared: true,
+      scores: result.scores,
+      ...present('exactMatch', result.exactMatch),
+      ...present('neutral', result.neutral),
+      facts: reports,
+      layers: result.layers,
+      provenance: await provenance(options, { result, reports, hashes }),
+    },
+  );
+}
+
+const editorNames: Readonly<Record<string, string>> = { malmen: 'MALMEN', mend: 'MEND', ft: 'fine-tuning' };
+
+async function provenance(
+  { model, editor, records, out }: EditOptions,
+  { result: { editSeconds, secondsPerFact }, hashes }: Done,
+): Promise<Setting[]> {
+  const trained = editor === 'ft' ? [] : [{ name: 'editor sha256', value: await editorHash(editor) }];
+  return [
+    { name: 'base model', value: model },
+    { name: 'base content hash', value: hashes.base },
+    { name: 'editor', value: editor },
+    ...trained,
+    { name: 'records', value: records },
+    { name: 'edited model', value: out },
+    { name: 'edited content hash', value: hashes.edited },
+    { name: 'edit took', value: `${editSeconds.toFixed(1)} s, ${(secondsPerFact * 1000).toFixed(1)} ms a fact` },
+  ];
+}
