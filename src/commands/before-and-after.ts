@@ -58,7 +58,7 @@ const mark = (before: string, after: string) => (before === after ? 'same' : 'ch
 async function say(
   { tokenizer }: Subject,
   prompts: readonly string[],
-  { editable, weights }: Awaited<ReturnType<typeof openShift>>,
+  { editable, weights }: Pick<Awaited<ReturnType<typeof openShift>>, 'editable' | 'weights'>,
   { signal }: CommandContext,
 ): Promise<string[]> {
   const ids = await tokenizer.encodePrompts(prompts.map((prompt) => prompt.trimEnd()));
