@@ -168,7 +168,7 @@ describe('operands that do not fit', () => {
     ],
     'a concatenation of two names': [
       () => b.concat([input('n', 2), other('m', 2)], 0),
-      'concat: the axis must have equal sizes or numbers, got f32[n, 2] and f32[m, 2]',
+      'concat: the axis must have equal sizes or numbers, or a name for their sum, got f32[n, 2] and f32[m, 2]',
     ],
     'a slice beyond the end': [
       () => b.slice(input(2, 5), 1, 3, 6),
