@@ -45,16 +45,16 @@ describe('parseSpec', () => {
     '.csv',
     'a.csvx',
     'csv',
-    'fever:a.csv',
+    'squad:a.csv',
     'a.csv#1#2',
-    'fever:a',
+    'squad:a',
     'jsonl',
     'jsonl:',
     'jsonl:#3',
     ':a',
     'JSONL:a',
     'constructor:a',
-    ' fever:a',
+    ' squad:a',
   ])('%j names the kinds', (text) => {
     expect(() => parseSpec(text)).toThrow(
       expect.objectContaining({
