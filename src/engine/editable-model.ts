@@ -224,9 +224,9 @@ export class EditableModel {
     return result.kept('logits');
   }
 
-  /** Whether {@link step} can be used: the model remembers what it has read, and every edited weight is held whole. */
+  /** Whether {@link step} can be used: the model remembers what it has read. */
   get canStep(): boolean {
-    return this.#programs.canStep && this.layers.every(({ name }) => this.base.has(name));
+    return this.#programs.canStep;
   }
 
   /**
