@@ -69,6 +69,8 @@ function buildProgram(
   const program = configure(new Command('malmen'), terminal)
     .description(description)
     .usage('COMMAND [options]')
+    // The version flag counts before a command only: behind one, '-V' may be an option's value.
+    .enablePositionalOptions()
     .version(packageVersion(), '-V, --version', 'print the version')
     .addHelpOption(new Option('-h, --help', 'print this help'))
     .addHelpCommand('help [command]', 'print the help of a command')
