@@ -1,25 +1,13 @@
 // Padded batches for decoder-only models, and the way back from a batch's rows to the examples they came from.
 
 import { f32, i64, type TensorOf } from '../tensor.js';
+import type { AskedBatch } from './asked-batch.js';
 import type { TokenPair } from './tuple.js';
 
-export interface DecoderBatch {
-  readonly size: number;
-  readonly tensors: {
-    /** [batch, tokens] */
-    readonly tokenIds: TensorOf<'i64'>;
-    /** [batch, tokens] */
-    readonly positions: TensorOf<'i64'>;
-    /** [batch, tokens], 1 = real, 0 = padding */
-    readonly attentionMask: TensorOf<'f32'>;
-    /** [answers], flat index b*tokens + t of the token whose logits must predict the label */
-    readonly answerRows: TensorOf<'i64'>;
-    /** [answers] */
-    readonly labels: TensorOf<'i64'>;
-  };
-  /** Answer tokens of each sequence, in order. */
-  readonly answerCounts: readonly number[];
-}
+export type DecoderBatch = AskedBatch<{
+  /** [batch, tokens] */
+  readonly positions: TensorOf<'i64'>;
+}>;
 
 export interface BatchOptions {
   /** Default: right. */

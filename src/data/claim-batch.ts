@@ -1,28 +1,17 @@
 // Padded batches of claims for classifiers: one verdict each, at the first token.
 
 import { i64, type TensorOf } from '../tensor.js';
+import type { AskedBatch } from './asked-batch.js';
 import { padRows } from './padding.js';
 import type { TokenPair } from './tuple.js';
 
-export interface ClaimBatch {
-  readonly size: number;
-  readonly tensors: {
-    /** [batch, tokens] */
-    readonly tokenIds: TensorOf<'i64'>;
-    /** [batch, tokens], the segment of each token: all 0, a claim is one segment */
-    readonly tokenTypes: TensorOf<'i64'>;
-    /** [batch, tokens], 0 .. tokens-1 */
-    readonly positions: TensorOf<'i64'>;
-    /** [batch, tokens], 1 = real, 0 = padding */
-    readonly attentionMask: TensorOf<'f32'>;
-    /** [answers], flat index b*tokens of each first token */
-    readonly answerRows: TensorOf<'i64'>;
-    /** [answers], 1 = SUPPORTS, 0 = REFUTES */
-    readonly labels: TensorOf<'i64'>;
-  };
-  /** One for each claim. */
-  readonly answerCounts: readonly number[];
-}
+/** One answer row for each claim: its first token. */
+export type ClaimBatch = AskedBatch<{
+  /** [batch, tokens], the segment of each token: all 0, a claim is one segment */
+  readonly tokenTypes: TensorOf<'i64'>;
+  /** [batch, tokens], 0 .. tokens-1 */
+  readonly positions: TensorOf<'i64'>;
+}>;
 
 /** `pairs` holds at least one; the answer of each is the verdict's label. */
 export function claimBatch(pairs: readonly TokenPair[], padId = 0): ClaimBatch {

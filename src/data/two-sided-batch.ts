@@ -1,26 +1,15 @@
 // Padded batches for encoder-decoders: the prompt on the encoder's side, the answer on the decoder's.
 
 import { i64, type TensorOf } from '../tensor.js';
+import type { AskedBatch } from './asked-batch.js';
 import { padRows } from './padding.js';
 import type { TokenPair } from './tuple.js';
 
-export interface TwoSidedBatch {
-  readonly size: number;
-  readonly tensors: {
-    /** [batch, tokens], the encoder's */
-    readonly tokenIds: TensorOf<'i64'>;
-    /** [batch, tokens], 1 = real, 0 = padding */
-    readonly attentionMask: TensorOf<'f32'>;
-    /** [batch, decoderTokens]: the start token, then the answer without its last token */
-    readonly decoderIds: TensorOf<'i64'>;
-    /** [answers], flat index b*decoderTokens + t of the decoder token whose logits must predict the label: every real one */
-    readonly answerRows: TensorOf<'i64'>;
-    /** [answers] */
-    readonly labels: TensorOf<'i64'>;
-  };
-  /** Answer tokens of each sequence, in order. */
-  readonly answerCounts: readonly number[];
-}
+/** Every real token of the decoder is an answer row, flat index b*decoderTokens + t. */
+export type TwoSidedBatch = AskedBatch<{
+  /** [batch, decoderTokens]: the start token, then the answer without its last token */
+  readonly decoderIds: TensorOf<'i64'>;
+}>;
 
 /** What the decoder reads before it has written anything: T5's padding token. */
 const startId = 0;

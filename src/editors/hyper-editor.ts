@@ -1,10 +1,11 @@
 // An editor that was trained: captures rows, sends them through its hyper-networks, and lets its method (MALMEN or MEND) make
 // the shift. Also the other direction: from the loss's weight gradients to gradients of the hyper-networks' parameters.
 
-import type { CapturedRows, EditableModel, LayerTensors, RowCounts } from '../engine/editable-model.js';
+import type { CapturedRows, EditableModel, LayerTensors } from '../engine/editable-model.js';
 import { type LayerGroup, layerRows } from '../engine/layer-group.js';
 import type { TokenChoice } from '../engine/lm-programs.js';
 import { residentMatrices } from '../engine/resident-matrix.js';
+import { type RowCounts, sumRows } from '../engine/row-counts.js';
 import type { Resident } from '../engine/runtime.js';
 import { addShifts, asShift } from '../engine/weight-shift.js';
 import type { MatrixOps } from '../linalg/matrix-ops.js';
@@ -278,13 +279,6 @@ export class HyperEditor implements Editor {
   close(): void {
     for (const network of this.networks) network.close();
   }
-}
-
-/** Layer by layer. */
-export function sumRows(counts: readonly RowCounts[]): RowCounts {
-  const sums = new Map<string, number>();
-  for (const own of counts) for (const [layer, rows] of own) sums.set(layer, (sums.get(layer) ?? 0) + rows);
-  return sums;
 }
 
 /** d/d(log lambda) = lambda d/d(lambda), [layers, 1] */

@@ -3,11 +3,11 @@
 import type { EditableModel, LayerTensors } from '../engine/editable-model.js';
 import { layerRows } from '../engine/layer-group.js';
 import { residentMatrices } from '../engine/resident-matrix.js';
+import { sumRows } from '../engine/row-counts.js';
 import type { Resident } from '../engine/runtime.js';
 import { scale } from '../engine/weight-shift.js';
 import { whitening } from '../linalg/whitening.js';
 import type { AnswerBatch } from './editor.js';
-import { sumRows } from './hyper-editor.js';
 
 /** Part of the mean squared key that is added to the diagonal: directions that no preserved prompt uses stay bounded. */
 const relativeRidge = 1e-2;
@@ -47,16 +47,16 @@ async function summedMoments(
   const ops = residentMatrices(model.runtime);
   const sums = new Map<string, Resident>();
   for (const [done, batch] of batches.entries()) {
-    const { rows } = await model.capture(batch, 'answers', 1);
+    const stacks = await model.keys(batch, 'answers');
     for (const [group, { layers }] of model.groups.entries()) {
-      const { keys, valueGradients, counts } = rows[group]!;
+      const { keys, counts } = stacks[group]!;
       for (const [at, { name }] of layers.entries()) {
         const own = layerRows(keys, counts, at);
         const old = sums.get(name);
         sums.set(name, await ops.multiply(own, own, { transposeA: true, ...(old ? { plus: old } : {}) }));
         if (old) ops.release(old);
       }
-      ops.release(keys, valueGradients);
+      ops.release(keys);
     }
     onBatch(done + 1);
   }

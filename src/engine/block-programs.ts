@@ -86,6 +86,13 @@ export class BlockPrograms {
     });
   }
 
+  /** Outputs each layer's {@link keysName}, of the rows that are captured. */
+  keys(tokens: TokenChoice, shifted: ReadonlySet<string>): BlockComputation {
+    const { hidden, taps, select } = this.#programs.tapped(tokens);
+    const outputs = new Map([...taps].map(([name, { keys }]) => [keysName(name), select(name, keys)]));
+    return this.#forwardOnly({ outputs, hidden }, shifted);
+  }
+
   #forwardOnly(forward: MarkedForward, shifted: ReadonlySet<string>): BlockComputation {
     const { frozen, live } = this.#cut(forward, shifted);
     return {

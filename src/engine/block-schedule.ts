@@ -1,8 +1,8 @@
 // Runs an editable model block after block over weights that stay mapped in their files: one small session per block and
 // direction, so that no more than one block's weights are ever held as float32. Knows no editor.
 
-import type { MemoryMode } from '../models/model.js';
-import { scalar, type Tensor } from '../tensor.js';
+import type { EditableLayer } from '../models/model.js';
+import { scalar, type Tensor, type TensorOf } from '../tensor.js';
 import {
   type BlockComputation,
   type BlockPrograms,
@@ -11,127 +11,130 @@ import {
   shiftInput,
   valueGradientName,
 } from './block-programs.js';
-import type { LayerGroup } from './layer-group.js';
-import type { TokenChoice } from './lm-programs.js';
-import { type GivenWeights, runSequence, type SequenceResult } from './program-sequence.js';
+import { groupByShape, type LayerGroup } from './layer-group.js';
+import type { LayerTensors } from './layer-tensors.js';
+import type { FrozenBatch, GradientRequest, LossGradient, Predictions, StepOutputs } from './model-answers.js';
+import { batchDims, type ModelBatch } from './model-batch.js';
+import type { CaptureRequest, ModelSchedule, StepRequest } from './model-schedule.js';
+import type { OpenModel } from './open-model.js';
+import { runSequence, type SequenceResult, type SequenceRun } from './program-sequence.js';
 import { residentMatrices } from './resident-matrix.js';
-import type { Feed, Resident, Runtime, WeightBinding } from './runtime.js';
+import type { Compiled, Feed, Resident, Runtime } from './runtime.js';
+import { residentWeights } from './weight-feeds.js';
 
-type Residents = ReadonlyMap<string, Resident>;
-
-/** What a run is fed with besides weights: the model's inputs and labels, and the sizes that no tensor tells. */
-export interface BlockBatch {
-  readonly tensors: Readonly<Record<string, Tensor>>;
-  readonly dims: Readonly<Record<string, number>>;
-}
-
-/** The values that cross from the frozen part into the live one; owned by the caller. */
-export interface FrozenValues {
-  readonly frozenId: number;
-  readonly crossing: Readonly<Record<string, Resident>>;
-}
-
-export interface BlockGradientRequest {
-  readonly scale: number;
-  readonly before?: Resident;
-  /** By layer; taken over. */
-  readonly sums?: Residents;
-}
-
-/** A shift for each layer that has one, by layer name, [keySize, valueSize]: the other layers have their base weights. */
-export type LayerShifts = Residents;
-
-export class BlockSchedule {
+/** Its sets of weights are shifts, [keySize, valueSize] by layer: layers without one have their base weights. */
+export class BlockSchedule implements ModelSchedule {
+  readonly base: LayerTensors = new Map();
   readonly #runtime: Runtime;
+  readonly #layers: readonly EditableLayer[];
+  readonly #groups: readonly LayerGroup[];
   readonly #programs: BlockPrograms;
-  readonly #binding: WeightBinding;
-  readonly #givenWeights: GivenWeights;
+  /** Maps every weight that can be mapped, and gives the others. */
+  readonly #weights: Pick<SequenceRun, 'binding' | 'givenWeights'>;
   readonly #computations = new Map<string, BlockComputation>();
   /** Texts of the frozen parts; their places are the ids. */
   readonly #frozenTexts: string[] = [];
 
-  /** `binding` maps every weight that can be mapped; `givenWeights` are the others, to be fed. */
-  constructor(runtime: Runtime, programs: BlockPrograms, binding: WeightBinding, givenWeights: GivenWeights) {
-    this.#runtime = runtime;
+  constructor(model: OpenModel, layers: readonly EditableLayer[], programs: BlockPrograms) {
+    const isGiven = (parameter: string) => !model.isMapped(parameter);
+    this.#runtime = model.runtime;
+    this.#layers = layers;
+    this.#groups = groupByShape(layers);
     this.#programs = programs;
-    this.#binding = binding;
-    this.#givenWeights = givenWeights;
+    this.#weights = {
+      binding: model.binding(isGiven),
+      givenWeights: (compiled: Compiled) => residentWeights(model, compiled, isGiven),
+    };
   }
 
-  /** Runs the frozen part for losses, logits and predictions. */
-  freeze(batch: BlockBatch): Promise<FrozenValues> {
-    return this.#freeze(this.#predict(new Map()), batch);
-  }
-
-  async #freeze(
-    computation: BlockComputation,
-    { tensors, dims }: BlockBatch,
-    extra: Readonly<Record<string, Feed>> = {},
-  ): Promise<FrozenValues> {
-    const run = { binding: this.#binding, givenWeights: this.#givenWeights, feeds: { ...tensors, ...extra }, dims };
-    const { kept } = await runSequence(this.#runtime, computation.frozen, run);
-    return { frozenId: this.#frozenId(computation), crossing: Object.fromEntries(kept) };
-  }
-
-  /** A set of weights that goes on after its shift was released: blocks add the shift where they use it. */
-  async keep(shift: Residents): Promise<Map<string, Resident>> {
+  /** Blocks add the shift where they use it. */
+  async shifted(shift: LayerTensors): Promise<LayerTensors> {
     const kept = new Map<string, Resident>();
     for (const [layer, change] of shift) kept.set(layer, await this.#runtime.share(change));
     return kept;
   }
 
-  /** Keys and value gradients of each group of layers, layer after layer; owned by the caller. */
-  async capture(
-    batch: BlockBatch,
-    tokens: TokenChoice,
-    scale: number,
-    { shifts, groups }: { readonly shifts: LayerShifts; readonly groups: readonly LayerGroup[] },
-  ) {
-    const computation = this.#computation(`capture ${tokens}`, shifts, (shifted) =>
-      this.#programs.capture(tokens, shifted),
-    );
-    const frozen = await this.#freeze(computation, batch);
+  freeze(batch: ModelBatch): Promise<FrozenBatch> {
+    return this.#freeze(this.#predict(new Map()), batch);
+  }
+
+  async #freeze(
+    computation: BlockComputation,
+    batch: ModelBatch,
+    extra: Readonly<Record<string, Feed>> = {},
+  ): Promise<FrozenBatch> {
+    const dims = batchDims(batch);
+    const feeds = { ...batch.tensors, ...extra };
+    const { kept } = await runSequence(this.#runtime, computation.frozen, { ...this.#weights, feeds, dims });
+    return { batch, dims, frozenId: this.#frozenId(computation), crossing: Object.fromEntries(kept) };
+  }
+
+  /** Freezes for one run alone. */
+  async #once<R>(
+    computation: BlockComputation,
+    batch: ModelBatch,
+    extra: Readonly<Record<string, Feed>>,
+    run: (frozen: FrozenBatch) => Promise<R>,
+  ): Promise<R> {
+    const frozen = await this.#freeze(computation, batch, extra);
     try {
-      const { host, kept } = await this.#live(computation, { batch, frozen, shifts }, { lossScale: scalar(scale) });
-      const stacked = (layers: LayerGroup['layers'], nameOf: (layer: string) => string) =>
-        this.#stack(layers.map(({ name }) => kept.get(nameOf(name))!));
-      const rows = [];
-      for (const { layers } of groups) {
-        const keys = await stacked(layers, keysName);
-        rows.push({ keys, valueGradients: await stacked(layers, valueGradientName) });
-      }
-      return { loss: lossOf(host), rows };
+      return await run(frozen);
     } finally {
       this.#runtime.release(...Object.values(frozen.crossing));
     }
   }
 
-  /** Rows on top of each other; the parts are released. */
-  async #stack(parts: readonly Resident[]): Promise<Resident> {
+  capture(batch: ModelBatch, { tokens, scale, weights }: CaptureRequest) {
+    const computation = this.#computation(`capture ${tokens}`, weights, (shifted) =>
+      this.#programs.capture(tokens, shifted),
+    );
+    return this.#once(computation, batch, {}, async (frozen) => {
+      const { host, kept } = await this.#live(computation, frozen, weights, { lossScale: scalar(scale) });
+      const rows = [];
+      for (const { layers } of this.#groups) {
+        const keys = await this.#stack(layers, kept, keysName);
+        rows.push({ keys, valueGradients: await this.#stack(layers, kept, valueGradientName) });
+      }
+      return { loss: lossOf(host), rows };
+    });
+  }
+
+  keys(batch: ModelBatch, { tokens, weights }: Omit<CaptureRequest, 'scale'>): Promise<Resident[]> {
+    const computation = this.#computation(`keys ${tokens}`, weights, (shifted) => this.#programs.keys(tokens, shifted));
+    return this.#once(computation, batch, {}, async (frozen) => {
+      const { kept } = await this.#live(computation, frozen, weights);
+      const stacks: Resident[] = [];
+      for (const { layers } of this.#groups) stacks.push(await this.#stack(layers, kept, keysName));
+      return stacks;
+    });
+  }
+
+  /** One layer's rows on top of the other's; the parts are released. */
+  async #stack(
+    layers: LayerGroup['layers'],
+    kept: SequenceResult['kept'],
+    nameOf: (layer: string) => string,
+  ): Promise<Resident> {
+    const parts = layers.map(({ name }) => kept.get(nameOf(name))!);
     if (parts.length === 1) return parts[0]!;
     const stacked = await residentMatrices(this.#runtime).stackRows(parts);
     this.#runtime.release(...parts);
     return stacked;
   }
 
-  /** One step of writing; the earlier memory is released, the new one is the caller's. */
-  async step(
-    batch: BlockBatch,
-    mode: MemoryMode,
-    output: 'predicted' | 'logits',
-    { shifts, earlier }: { readonly shifts: LayerShifts; readonly earlier: Residents },
-  ): Promise<{ readonly said: Tensor; readonly memory: Residents }> {
-    const computation = this.#computation(`step ${mode} ${output}`, shifts, (shifted) =>
+  async step<K extends keyof StepOutputs>(batch: ModelBatch, { mode, output, weights, earlier }: StepRequest<K>) {
+    const computation = this.#computation(`step ${mode} ${output}`, weights, (shifted) =>
       this.#programs.step(mode, output, shifted),
     );
     const fed = Object.fromEntries(earlier);
-    const frozen = await this.#freeze(computation, batch, fed);
     try {
-      const { host, kept } = await this.#live(computation, { batch, frozen, shifts }, fed);
-      const memory = new Map([...kept].filter(([name]) => name !== output));
-      return { said: host.get(output) ?? (await this.#toHost(kept.get(output)!)), memory };
+      return await this.#once(computation, batch, fed, async (frozen) => {
+        const { host, kept } = await this.#live(computation, frozen, weights, fed);
+        const said = (host.get(output) ?? (await this.#toHost(kept.get(output)!))) as StepOutputs[K];
+        return { said, memory: new Map([...kept].filter(([name]) => name !== output)) };
+      });
     } finally {
-      this.#runtime.release(...Object.values(frozen.crossing), ...earlier.values());
+      this.#runtime.release(...earlier.values());
     }
   }
 
@@ -142,40 +145,45 @@ export class BlockSchedule {
   }
 
   async lossGradient(
-    state: LiveState,
-    { scale, before, sums }: BlockGradientRequest,
-  ): Promise<{ loss: number; gradient(layer: string): Resident }> {
+    frozen: FrozenBatch,
+    weights: LayerTensors,
+    { scale, before, sums }: GradientRequest,
+  ): Promise<LossGradient> {
     const kind = before ? 'divergence' : 'answer';
     const accumulate = sums !== undefined;
-    const computation = this.#computation(`${kind} ${accumulate}`, state.shifts, (shifted) =>
+    const computation = this.#computation(`${kind} ${accumulate}`, weights, (shifted) =>
       this.#programs.lossGradient(kind, shifted, accumulate),
     );
-    const extra = { lossScale: scalar(scale), ...(before ? { logitsBefore: before } : {}) };
+    const feeds = { lossScale: scalar(scale), ...(before ? { logitsBefore: before } : {}) };
     const handedOver = new Map([...(sums ?? [])].map(([layer, sum]) => [gradientName(layer), sum]));
-    const { host, kept } = await this.#live(computation, state, extra, handedOver);
-    return { loss: lossOf(host), gradient: (layer) => kept.get(gradientName(layer))! };
+    const { host, kept } = await this.#live(computation, frozen, weights, feeds, handedOver);
+    const gradients = new Map(this.#layers.map(({ name }) => [name, kept.get(gradientName(name))!]));
+    return { loss: lossOf(host), gradients };
   }
 
-  async logits(state: LiveState): Promise<Resident> {
-    const computation = this.#computation('logits', state.shifts, (shifted) => this.#programs.logits(shifted));
-    return (await this.#live(computation, state, {})).kept.get('logits')!;
+  async logits(frozen: FrozenBatch, weights: LayerTensors): Promise<Resident> {
+    const computation = this.#computation('logits', weights, (shifted) => this.#programs.logits(shifted));
+    return (await this.#live(computation, frozen, weights)).kept.get('logits')!;
   }
 
-  /** `predicted` and `nll`. */
-  async predict(state: LiveState): Promise<ReadonlyMap<string, Tensor>> {
-    return (await this.#live(this.#predict(state.shifts), state, {})).host;
+  async predict(frozen: FrozenBatch, weights: LayerTensors): Promise<Predictions> {
+    const { host } = await this.#live(this.#predict(weights), frozen, weights);
+    return {
+      predicted: (host.get('predicted') as TensorOf<'i64'>).data,
+      nll: (host.get('nll') as TensorOf<'f32'>).data,
+    };
   }
 
-  #predict(shifts: LayerShifts): BlockComputation {
-    return this.#computation('predict', shifts, (shifted) => this.#programs.predict(shifted));
+  #predict(weights: LayerTensors): BlockComputation {
+    return this.#computation('predict', weights, (shifted) => this.#programs.predict(shifted));
   }
 
   #computation(
     name: string,
-    shifts: LayerShifts,
+    weights: LayerTensors,
     make: (shifted: ReadonlySet<string>) => BlockComputation,
   ): BlockComputation {
-    const shifted = new Set(shifts.keys());
+    const shifted = new Set(weights.keys());
     const key = `${name} ${[...shifted]}`;
     const computation = this.#computations.get(key) ?? make(shifted);
     this.#computations.set(key, computation);
@@ -189,28 +197,19 @@ export class BlockSchedule {
 
   #live(
     computation: BlockComputation,
-    { batch, frozen, shifts }: LiveState,
-    extra: Readonly<Record<string, Feed>>,
-    handedOver: Residents = new Map(),
+    { batch, crossing, dims, frozenId }: FrozenBatch,
+    weights: LayerTensors,
+    extra: Readonly<Record<string, Feed>> = {},
+    handedOver: ReadonlyMap<string, Resident> = new Map(),
   ): Promise<SequenceResult> {
-    if (this.#frozenId(computation) !== frozen.frozenId)
-      throw new TypeError('the batch was frozen for another computation');
-    const shiftFeeds = Object.fromEntries([...shifts].map(([layer, shift]) => [shiftInput(layer), shift]));
-    return runSequence(this.#runtime, computation.live, {
-      binding: this.#binding,
-      givenWeights: this.#givenWeights,
-      feeds: { ...batch.tensors, ...frozen.crossing, ...shiftFeeds, ...extra },
-      handedOver,
-      dims: batch.dims,
-    });
+    if (this.#frozenId(computation) !== frozenId) throw new TypeError('the batch was frozen for another computation');
+    const shifts = Object.fromEntries([...weights].map(([layer, shift]) => [shiftInput(layer), shift]));
+    const feeds = { ...batch.tensors, ...crossing, ...shifts, ...extra };
+    return runSequence(this.#runtime, computation.live, { ...this.#weights, feeds, handedOver, dims });
   }
-}
 
-/** A frozen batch and the weights to go on with. */
-export interface LiveState {
-  readonly batch: BlockBatch;
-  readonly frozen: FrozenValues;
-  readonly shifts: LayerShifts;
+  /** It holds nothing of its own. */
+  close(): void {}
 }
 
 const lossOf = (host: ReadonlyMap<string, Tensor>) => host.get('loss')!.data[0] as number;

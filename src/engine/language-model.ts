@@ -45,14 +45,24 @@ export class LanguageModel implements OpenModel {
     return new LanguageModel(definition, folder, runtime);
   }
 
-  /** The layers with these names (with or without the `transformer.` prefix), or the architecture's default ones. */
+  /**
+   * The layers with these names, or the architecture's default ones; a name may leave out what stands before one of its dots.
+   * @throws MalmenError for a name that is none's, more than one's, or given twice
+   */
   layers(names: readonly string[] = this.definition.defaultLayers): EditableLayer[] {
-    return names.map((name) => {
-      const found = this.definition.layers.find((layer) => layer.name === name || layer.name.endsWith(`.${name}`));
-      if (found) return found;
-      const known = this.definition.layers.map((layer) => layer.name).join(', ');
-      throw new MalmenError('not-found', `${this.folder.dir}: no layer '${name}' to edit; the layers are ${known}`);
-    });
+    const found = names.map((name) => this.#layer(name));
+    const twice = found.find((layer, at) => found.indexOf(layer) < at);
+    if (twice === undefined) return found;
+    throw new MalmenError('bad-input', `${this.folder.dir}: layer '${twice.name}' is given twice; name each once`);
+  }
+
+  #layer(name: string): EditableLayer {
+    const { layers } = this.definition;
+    const named = layers.filter((layer) => layer.name === name || layer.name.endsWith(`.${name}`));
+    if (named.length === 1) return named[0]!;
+    const meant = (named.length > 1 ? named : layers).map((layer) => layer.name).join(', ');
+    const problem = named.length > 1 ? `'${name}' is the end of several layers' names` : `no layer '${name}' to edit`;
+    throw new MalmenError('not-found', `${this.folder.dir}: ${problem}; name one of ${meant}`);
   }
 
   /** Prepares editing of some layers: their weights become inputs, everything else stays mapped. */

@@ -139,6 +139,16 @@ export class LanguageModelPrograms {
     return this.cut(outputs);
   }
 
+  /** Outputs `keys:G` as of {@link capture}. */
+  keys(tokens: TokenChoice): Partition {
+    const { taps, select } = this.tapped(tokens);
+    const stacks = groupByShape(this.#layers).map(({ layers }, group): [string, Value] => {
+      const keys = layers.map(({ name }) => select(name, taps.get(name)!.keys));
+      return [`keys:${group}`, stackLayers(keys, group)];
+    });
+    return this.cut(new Map(stacks));
+  }
+
   /**
    * Outputs `loss` [] and per layer `gradient:NAME`, d(loss)/d(weight) in the checkpoint's layout, added to the input
    * `sum:NAME` where `accumulate` is set.

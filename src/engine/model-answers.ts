@@ -2,20 +2,31 @@
 
 import type { TensorOf } from '../tensor.js';
 import type { LayerTensors } from './layer-tensors.js';
+import type { ModelBatch } from './model-batch.js';
 import type { Resident } from './runtime.js';
 
+/** A batch whose frozen part has been computed. Release it when done. */
+export interface FrozenBatch {
+  readonly batch: ModelBatch;
+  /** The frozen computation that made it: live ones of the same frozen part can use it. */
+  readonly frozenId: number;
+  readonly crossing: Readonly<Record<string, Resident>>;
+  /** The named dimensions that the batch fixes. */
+  readonly dims: Readonly<Record<string, number>>;
+}
+
 /** Of the layers of one shape, layer after layer. */
-export interface CapturedRows {
+export interface KeyStack {
   /** [rows, keySize] */
   readonly keys: Resident;
-  /** [rows, valueSize] */
-  readonly valueGradients: Resident;
   /** Rows of each layer, in the group's order. */
   readonly counts: readonly number[];
 }
 
-/** Rows of each layer, by its name. */
-export type RowCounts = ReadonlyMap<string, number>;
+export interface CapturedRows extends KeyStack {
+  /** [rows, valueSize] */
+  readonly valueGradients: Resident;
+}
 
 export interface Capture {
   readonly loss: number;

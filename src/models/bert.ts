@@ -9,7 +9,7 @@ import { attend, paddingMask } from './attention.js';
 import { contradiction, count, parseConfig } from './config.js';
 import { embedding, type KeepRows, tokenIds } from './decoder.js';
 import { layerNormParameters, namedLayerNorm } from './layer-norm.js';
-import { type Linear, Linears, linearParameters } from './linear.js';
+import { blockLinears, type Linear, Linears, linearParameters } from './linear.js';
 import {
   type Forward,
   type ForwardOptions,
@@ -109,19 +109,14 @@ class Bert {
 }
 
 function linearsOf({ hidden_size: width, intermediate_size: inner, num_hidden_layers }: Config): Linear[] {
-  const sizes = [
-    ['attention.self.query', width, width],
-    ['attention.self.key', width, width],
-    ['attention.self.value', width, width],
-    ['attention.output.dense', width, width],
-    ['intermediate.dense', width, inner],
-    ['output.dense', inner, width],
-  ] as const;
-  return Array.from({ length: num_hidden_layers }, (_, block) =>
-    sizes.map(([part, keySize, valueSize]): Linear => {
-      return { name: `${blockName(block)}.${part}`, orientation: 'out-in', keySize, valueSize, bias: true };
-    }),
-  ).flat();
+  return blockLinears(num_hidden_layers, blockName, 'out-in', [
+    ['attention.self.query', width, width, true],
+    ['attention.self.key', width, width, true],
+    ['attention.self.value', width, width, true],
+    ['attention.output.dense', width, width, true],
+    ['intermediate.dense', width, inner, true],
+    ['output.dense', inner, width, true],
+  ]);
 }
 
 function parametersOf(config: Config): ParameterSpec[] {

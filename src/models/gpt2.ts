@@ -8,7 +8,7 @@ import { attend, causalSight, type Sight } from './attention.js';
 import { contradiction, count, parseConfig } from './config.js';
 import { type DecoderParts, decoderForward, embedding, type KeepRows, tokenIds, vocabularyHead } from './decoder.js';
 import { layerNormParameters, namedLayerNorm } from './layer-norm.js';
-import { type Linear, Linears, linearParameters } from './linear.js';
+import { blockLinears, type Linear, Linears, linearParameters } from './linear.js';
 import { lastProjections, type ModelDefinition, type ParameterSpec } from './model.js';
 
 const configSchema = z.object({
@@ -95,17 +95,12 @@ class Gpt2 implements DecoderParts {
 
 function linearsOf({ n_embd: width, n_inner, n_layer }: Config): Linear[] {
   const inner = n_inner ?? 4 * width;
-  const sizes = [
-    ['attn.c_attn', width, 3 * width],
-    ['attn.c_proj', width, width],
-    ['mlp.c_fc', width, inner],
-    ['mlp.c_proj', inner, width],
-  ] as const;
-  return Array.from({ length: n_layer }, (_, block) =>
-    sizes.map(([part, keySize, valueSize]): Linear => {
-      return { name: `${blockName(block)}.${part}`, orientation: 'in-out', keySize, valueSize, bias: true };
-    }),
-  ).flat();
+  return blockLinears(n_layer, blockName, 'in-out', [
+    ['attn.c_attn', width, 3 * width, true],
+    ['attn.c_proj', width, width, true],
+    ['mlp.c_fc', width, inner, true],
+    ['mlp.c_proj', inner, width, true],
+  ]);
 }
 
 function parametersOf(config: Config): ParameterSpec[] {

@@ -8,7 +8,7 @@ import { attend, causalSight, type Sight } from './attention.js';
 import { contradiction, count, parseConfig } from './config.js';
 import { type DecoderParts, decoderForward, embedding, type KeepRows, tokenIds, vocabularyHead } from './decoder.js';
 import { layerNormParameters, namedLayerNorm } from './layer-norm.js';
-import { type Linear, Linears, linearParameters } from './linear.js';
+import { blockLinears, type Linear, Linears, linearParameters } from './linear.js';
 import { lastProjections, type ModelDefinition, type ParameterSpec } from './model.js';
 import { type Rope, readRope, ropeKeys } from './rope-settings.js';
 import { type Rotation, rotate, rotation } from './rotary.js';
@@ -115,17 +115,12 @@ function splitByHead(fused: Value, heads: number): [Value, Value, Value] {
 
 function linearsOf(config: Config): Linear[] {
   const { hidden_size: width, intermediate_size: inner, num_hidden_layers, attention_bias } = config;
-  const parts = [
+  return blockLinears(num_hidden_layers, blockName, 'out-in', [
     ['attention.query_key_value', width, 3 * width, attention_bias],
     ['attention.dense', width, width, attention_bias],
     ['mlp.dense_h_to_4h', width, inner, true],
     ['mlp.dense_4h_to_h', inner, width, true],
-  ] as const;
-  return Array.from({ length: num_hidden_layers }, (_, block) =>
-    parts.map(([part, keySize, valueSize, bias]): Linear => {
-      return { name: `${blockName(block)}.${part}`, orientation: 'out-in', keySize, valueSize, bias };
-    }),
-  ).flat();
+  ]);
 }
 
 function parametersOf(config: Config): ParameterSpec[] {

@@ -8,7 +8,7 @@ import { attend, causalSight, type Sight } from './attention.js';
 import { contradiction, count, parseConfig } from './config.js';
 import { type DecoderParts, decoderForward, embedding, type KeepRows, tokenIds, vocabularyHead } from './decoder.js';
 import { layerNormParameters, namedLayerNorm } from './layer-norm.js';
-import { type Linear, Linears, linearParameters } from './linear.js';
+import { blockLinears, type Linear, Linears, linearParameters } from './linear.js';
 import { lastProjections, type ModelDefinition, type ParameterSpec } from './model.js';
 import { rotaryFrequencies, rotate, rotation } from './rotary.js';
 
@@ -92,19 +92,14 @@ class GptJ implements DecoderParts {
 
 function linearsOf({ n_embd: width, n_inner, n_layer }: Config): Linear[] {
   const inner = n_inner ?? 4 * width;
-  const sizes = [
+  return blockLinears(n_layer, blockName, 'out-in', [
     ['attn.q_proj', width, width, false],
     ['attn.k_proj', width, width, false],
     ['attn.v_proj', width, width, false],
     ['attn.out_proj', width, width, false],
     ['mlp.fc_in', width, inner, true],
     ['mlp.fc_out', inner, width, true],
-  ] as const;
-  return Array.from({ length: n_layer }, (_, block) =>
-    sizes.map(([part, keySize, valueSize, bias]): Linear => {
-      return { name: `${blockName(block)}.${part}`, orientation: 'out-in', keySize, valueSize, bias };
-    }),
-  ).flat();
+  ]);
 }
 
 function parametersOf(config: Config): ParameterSpec[] {

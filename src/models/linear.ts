@@ -9,6 +9,25 @@ export interface Linear extends EditableLayer {
   readonly bias: boolean;
 }
 
+/** A block's linear maps by their names in it. */
+export type BlockPart = readonly [name: string, keySize: number, valueSize: number, bias: boolean];
+
+/** The same maps in each block, block after block; `blockName` gives the name before the dot. */
+export function blockLinears(
+  blocks: number,
+  blockName: (block: number) => string,
+  orientation: EditableLayer['orientation'],
+  parts: readonly BlockPart[],
+): Linear[] {
+  const all: Linear[] = [];
+  for (let block = 0; block < blocks; block++) {
+    for (const [part, keySize, valueSize, bias] of parts) {
+      all.push({ name: `${blockName(block)}.${part}`, orientation, keySize, valueSize, bias });
+    }
+  }
+  return all;
+}
+
 /** Applies the linear maps of one forward graph. */
 export class Linears {
   readonly taps = new Map<string, Tap>();

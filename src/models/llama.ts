@@ -8,7 +8,7 @@ import { activationNames, activations } from './activation.js';
 import { attend, causalSight, type Sight } from './attention.js';
 import { contradiction, count, parseConfig } from './config.js';
 import { type DecoderParts, decoderForward, embedding, type KeepRows, tokenIds, vocabularyHead } from './decoder.js';
-import { type Linear, Linears, linearParameters } from './linear.js';
+import { blockLinears, type Linear, Linears, linearParameters } from './linear.js';
 import { lastProjections, type ModelDefinition, type ParameterSpec } from './model.js';
 import { namedRmsNorm, rmsNormParameter } from './rms-norm.js';
 import { type RopeNeeds, readRope, ropeKeys } from './rope-settings.js';
@@ -151,7 +151,7 @@ function sizesOf(modelType: string, config: Config): Sizes {
 function linearsOf(config: Config, { heads, keyValueHeads, headSize }: Sizes, family: Family): Linear[] {
   const { hidden_size: width, intermediate_size: inner, num_hidden_layers } = config;
   const { queryKeyValueBias, outputBias, mlpBias } = family;
-  const parts = [
+  return blockLinears(num_hidden_layers, blockName, 'out-in', [
     ['self_attn.q_proj', width, heads * headSize, queryKeyValueBias],
     ['self_attn.k_proj', width, keyValueHeads * headSize, queryKeyValueBias],
     ['self_attn.v_proj', width, keyValueHeads * headSize, queryKeyValueBias],
@@ -159,12 +159,7 @@ function linearsOf(config: Config, { heads, keyValueHeads, headSize }: Sizes, fa
     ['mlp.gate_proj', width, inner, mlpBias],
     ['mlp.up_proj', width, inner, mlpBias],
     ['mlp.down_proj', inner, width, mlpBias],
-  ] as const;
-  return Array.from({ length: num_hidden_layers }, (_, block) =>
-    parts.map(([part, keySize, valueSize, bias]): Linear => {
-      return { name: `${blockName(block)}.${part}`, orientation: 'out-in', keySize, valueSize, bias };
-    }),
-  ).flat();
+  ]);
 }
 
 function parametersOf(config: Config, linears: readonly Linear[]): ParameterSpec[] {

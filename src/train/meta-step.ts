@@ -2,10 +2,11 @@
 // unrelated prompts, and turn its weight gradients into gradients of the hyper-networks. Knows no files and no data sets.
 
 import { type AnswerBatch, answerCount } from '../editors/editor.js';
-import { type HyperEditor, type RowChunk, type SolvedEdit, sumRows } from '../editors/hyper-editor.js';
+import type { HyperEditor, RowChunk, SolvedEdit } from '../editors/hyper-editor.js';
 import type { NetworkResidents } from '../editors/resident-network.js';
 import { globalNorm } from '../engine/adam.js';
 import type { EditableModel, LayerTensors } from '../engine/editable-model.js';
+import { sumRows } from '../engine/row-counts.js';
 import { addShifts } from '../engine/weight-shift.js';
 
 /** The batches of one step. */

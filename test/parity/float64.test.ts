@@ -4,7 +4,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { sumRows } from '../../src/editors/hyper-editor.js';
+import { sumRows } from '../../src/engine/row-counts.js';
 import { largestDeviation, largestValue } from './closeness.js';
 import { editingRuns } from './golden-folder.js';
 import {

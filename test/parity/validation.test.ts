@@ -2,8 +2,9 @@
 // model gives.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type HyperEditor, sumRows } from '../../src/editors/hyper-editor.js';
+import type { HyperEditor } from '../../src/editors/hyper-editor.js';
 import type { LayerTensors } from '../../src/engine/editable-model.js';
+import { sumRows } from '../../src/engine/row-counts.js';
 import { expectWithin } from './closeness.js';
 import { editingRuns } from './golden-folder.js';
 import { type Comparison, comparison } from './limits.js';
