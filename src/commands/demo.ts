@@ -1,14 +1,11 @@
 // `malmen demo`: the main job from end to end on the embedded model, which knows atlas: learn to edit, edit many facts at once, save, ask.
 
-import { mkdir, rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { atlasFolder, atlasRecords, type RephrasedBy } from '../data/atlas.js';
-import { readAtlasRelations } from '../data/atlas-tables.js';
-import { Problems } from '../data/problems.js';
 import type { EditRecord } from '../data/record.js';
-import { MalmenError } from '../errors.js';
-import { writeFileAtomic } from '../util/atomic-file.js';
+import { fileError, MalmenError } from '../errors.js';
+import { alternateWorld, type World, type WorldFiles, writeWorld } from './alternate-world.js';
 import { beforeAndAfter } from './before-and-after.js';
 import { type EditResult, edit } from './edit.js';
 import type { CommandContext } from './events.js';
@@ -25,74 +22,8 @@ export interface DemoResult {
 /** The model that comes with malmen: its card says how it was made. */
 export const embeddedModel = fileURLToPath(new URL('../../models/atlas', import.meta.url));
 
-/** Facts that an editor needs outside the edit set to learn anything of use. */
-const fewestTrainingFacts = 500;
 /** Facts edited at once in a training step: enough to learn from, few enough for a step of seconds. */
 const editsPerStep = 400;
-
-/** Which facts become what: written into the output folder, where people can read them. */
-interface World {
-  /** Asked again in words that neither model nor editor was trained on. */
-  readonly edited: readonly EditRecord[];
-  readonly outside: readonly EditRecord[];
-}
-
-/** A training that an earlier run finished is not done again, one that was interrupted goes on. */
-export async function demo(options: DemoOptions, context: CommandContext): Promise<DemoResult> {
-  const start = performance.now();
-  const { out, facts, seed, editor: method, steps, device, threads } = options;
-  const place = (name: string) => join(out, name);
-  const common = { seed, device, ...(threads === undefined ? {} : { threads }) };
-  await stat(join(embeddedModel, 'model.safetensors')).catch(() => {
-    throw new MalmenError('not-found', `${embeddedModel}: the embedded model is missing; install malmen again`);
-  });
-  if (options.force) await rm(out, { recursive: true, force: true });
-  await mkdir(out, { recursive: true });
-  const { edited, outside } = await alternateWorld(facts, seed);
-  const world = `world-${facts}-${seed}`;
-  await writeRecords(place(`${world}-edited.jsonl`), edited);
-  await writeRecords(place(`${world}-outside.jsonl`), outside);
-
-  context.emit({
-    kind: 'note',
-    text: `1/3 learning to edit (${method}) on ${outside.length} facts that will not be edited`,
-  });
-  const training = {
-    model: embeddedModel,
-    data: `jsonl:${place(`${world}-outside.jsonl`)}`,
-    editor: method,
-    out: place(`editor-${method}-${facts}-${seed}-${steps}`),
-    resume: true,
-    steps,
-    edits: Math.min(editsPerStep, outside.length),
-    batch: 200,
-    redraw: true,
-    layers,
-    ...recipes[method],
-    ...common,
-  };
-  await train(trainOptions.parse(training), context);
-
-  context.emit({
-    kind: 'note',
-    text: `2/3 editing ${facts} facts at once into an alternate world, saving the model, opening it from disk and asking it`,
-  });
-  const editing = {
-    model: embeddedModel,
-    editor: training.out,
-    records: `jsonl:${place(`${world}-edited.jsonl`)}`,
-    out: place('edited'),
-    force: true,
-    batch: 200,
-    ...common,
-  };
-  const result = await edit(editOptions.parse(editing), context);
-
-  context.emit({ kind: 'note', text: '3/3 what the model said before, and what the edited one says' });
-  context.emit(await beforeAndAfter({ ...common, model: embeddedModel, edited: editing.out }, edited, context));
-  tellNext(out, edited[0]!, context);
-  return { out, edit: result, seconds: (performance.now() - start) / 1000 };
-}
 
 /** All but the first block: its value gradients are of another size, and one normaliser serves all (docs/log.md). */
 const layers = [1, 2, 3].map((block) => `transformer.h.${block}.mlp.c_proj`);
@@ -100,36 +31,100 @@ const layers = [1, 2, 3].map((block) => `transformer.h.${block}.mlp.c_proj`);
 /** What each method learns with. */
 const recipes = {
   malmen: { initialRate: 1e-2, rounds: 12, lambdaScale: 20 },
-  mend: { initialRate: 1e-3, metaRate: 3e-4, rounds: 1, tokens: 'answers' },
+  mend: { initialRate: 1e-3, metaRate: 3e-4, tokens: 'answers' },
 } as const;
 
-/** The first facts of atlas in a seeded order, and those after them. */
-async function alternateWorld(facts: number, seed: number): Promise<World> {
-  const problems = new Problems();
-  const relations = await readAtlasRelations({ path: atlasFolder, problems, signal: undefined });
-  problems.throwIfAny();
-  const records = (rephrasedBy: RephrasedBy) => atlasRecords(relations, { rephrasedBy, seed });
-  const edited = records('heldOut').slice(0, facts);
-  const outside = records('trained').slice(facts);
-  if (outside.length >= fewestTrainingFacts) return { edited, outside };
-  const most = edited.length + outside.length - fewestTrainingFacts;
-  throw new MalmenError(
-    'bad-input',
-    `--facts ${facts}: atlas has ${edited.length + outside.length} facts to edit, of which ${fewestTrainingFacts} must stay for training; at most ${most} can be edited at once`,
-  );
+/** A training that an earlier run finished is not done again, one that was interrupted goes on. */
+export async function demo(options: DemoOptions, context: CommandContext): Promise<DemoResult> {
+  const start = performance.now();
+  const { out, facts, seed } = options;
+  await assertEmbeddedModel();
+  await openFolder(options);
+  const world = await alternateWorld(facts, seed);
+  const files = await writeWorld(out, `world-${facts}-${seed}`, world);
+  const editor = await learn(options, world, files, context);
+  const result = await change(options, editor, files, context);
+  await show(options, world.edited, context);
+  tellNext(out, editor, world.edited[0]!, context);
+  return { out, edit: result, seconds: (performance.now() - start) / 1000 };
 }
 
-function writeRecords(path: string, records: readonly EditRecord[]): Promise<void> {
-  return writeFileAtomic(path, records.map((record) => `${JSON.stringify(record)}\n`).join(''));
+async function assertEmbeddedModel(): Promise<void> {
+  await stat(join(embeddedModel, 'model.safetensors')).catch(() => {
+    throw new MalmenError('not-found', `${embeddedModel}: the embedded model is missing; install malmen again`);
+  });
 }
 
-function tellNext(out: string, { edit: { prompt } }: EditRecord, { emit }: CommandContext): void {
+/** Makes the folder; with `force`, removes what an earlier demonstration left there, and nothing else. */
+async function openFolder({ out, force }: DemoOptions): Promise<void> {
+  await mkdir(out, { recursive: true }).catch((error) => {
+    throw fileError(error, out, 'creating the folder');
+  });
+  if (!force) return;
+  for (const name of await readdir(out)) {
+    if (/^(edited$|editor-|world-)/.test(name)) await rm(join(out, name), { recursive: true });
+  }
+}
+
+const editedFolder = (out: string) => join(out, 'edited');
+
+function commonOptions({ seed, device, threads }: DemoOptions) {
+  return { model: embeddedModel, seed, device, batch: 200, ...(threads === undefined ? {} : { threads }) };
+}
+
+/** Trains the editor. @returns its folder */
+async function learn(
+  options: DemoOptions,
+  { outside }: World,
+  files: WorldFiles,
+  context: CommandContext,
+): Promise<string> {
+  const { facts, seed, steps, editor: method } = options;
+  const out = join(options.out, `editor-${method}-${facts}-${seed}-${steps}`);
+  const text = `1/3 learning to edit (${method}) on ${outside.length} facts that will not be edited`;
+  context.emit({ kind: 'note', text });
+  const training = {
+    ...commonOptions(options),
+    ...recipes[method],
+    data: `jsonl:${files.outside}`,
+    editor: method,
+    out,
+    resume: true,
+    steps,
+    edits: Math.min(editsPerStep, outside.length),
+    redraw: true,
+    layers,
+  };
+  await train(trainOptions.parse(training), context);
+  return out;
+}
+
+function change(
+  options: DemoOptions,
+  editor: string,
+  { edited }: WorldFiles,
+  context: CommandContext,
+): Promise<EditResult> {
+  const text = `2/3 editing ${options.facts} facts at once into an alternate world, saving the model, opening it from disk and asking it`;
+  context.emit({ kind: 'note', text });
+  const out = editedFolder(options.out);
+  const editing = { ...commonOptions(options), editor, records: `jsonl:${edited}`, out, force: true };
+  return edit(editOptions.parse(editing), context);
+}
+
+async function show(options: DemoOptions, edited: readonly EditRecord[], context: CommandContext): Promise<void> {
+  context.emit({ kind: 'note', text: '3/3 what the model said before, and what the edited one says' });
+  const models = { ...commonOptions(options), edited: editedFolder(options.out) };
+  context.emit(await beforeAndAfter(models, edited, context));
+}
+
+function tellNext(out: string, editor: string, { edit: { prompt } }: EditRecord, { emit }: CommandContext): void {
   const model = relative('', embeddedModel) || '.';
-  const shift = join(out, 'edited', 'shift.safetensors');
+  const shift = join(editedFolder(out), 'shift.safetensors');
   const lines = [
     `ask it yourself:   malmen ask --model ${model} --shift ${shift} "${prompt}"`,
     'your own facts:    malmen init facts.csv, then malmen check facts.csv',
-    `edit them:         malmen edit --model ${model} --editor ${join(out, '…editor folder')} --records facts.csv --out edited`,
+    `edit them:         malmen edit --model ${model} --editor ${editor} --records facts.csv --out edited`,
   ];
   for (const text of lines) emit({ kind: 'note', text });
 }

@@ -172,7 +172,7 @@ async function openEditor(
   const editable = await model.editing(layers, plan.schedule);
   const editor = await loadEditor(options.editor, description, editable, 8192);
   const { rounds = description.rounds, lambdaScale = description.lambdaScale } = options;
-  return { editable, editor, rounds, lambdaScale, plan, close: () => editor.close() };
+  return { editable, editor, rounds, lambdaScale, plan, close: () => editor.close(model.runtime) };
 }
 
 async function askBefore(

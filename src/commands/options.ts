@@ -83,8 +83,10 @@ export const trainOptions = z.strictObject({
     .optional()
     .describe('draw the number of facts of each step between this and --edits (default: always --edits)'),
   rounds: count()
-    .default(8)
-    .describe('rounds of an edit: its facts are captured again under the shift so far (1: as published)'),
+    .optional()
+    .describe(
+      'rounds of an edit: its facts are captured again under the shift so far (default: 8 for malmen, 1 for mend; 1: as published)',
+    ),
   lambdaScale: z
     .number()
     .positive()
@@ -103,9 +105,9 @@ export const trainOptions = z.strictObject({
   preserve: z
     .number()
     .nonnegative()
-    .default(1)
+    .optional()
     .describe(
-      'keep the keys of the training facts’ true answers in place: their weight in the solve, in key rows for each number of a key (0: as published)',
+      'keep the keys of the training facts’ true answers in place: their weight in the solve, in key rows for each number of a key (default: 1 where the data says what was true; 0: as published)',
     ),
   batch: count().default(100).describe('prompts per pass through the language model; never changes the result'),
   rank: count().default(256).describe('rank of the hyper-network'),

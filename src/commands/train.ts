@@ -8,15 +8,12 @@ import type { TokenPair } from '../data/tuple.js';
 import { type EditorDescription, metaMethod, networkShape, saveEditor } from '../editors/editor-folder.js';
 import { HyperEditor } from '../editors/hyper-editor.js';
 import { initialParameters } from '../editors/hyper-network.js';
-import { preservingBases } from '../editors/preserved-keys.js';
 import { ResidentNetwork } from '../editors/resident-network.js';
 import { RunningMoments } from '../editors/running-moments.js';
 import type { EditableModel, LayerTensors } from '../engine/editable-model.js';
-import { lazyDownload } from '../engine/runtime.js';
 import type { Schedule } from '../engine/schedule.js';
 import { MalmenError } from '../errors.js';
 import { type EditScores, scoreEdit } from '../eval/score-edit.js';
-import type { TensorOf } from '../tensor.js';
 import { EpisodeSampler } from '../train/episode.js';
 import type { MetaBatches } from '../train/meta-step.js';
 import { MetaTrainer } from '../train/meta-trainer.js';
@@ -25,9 +22,11 @@ import { Random } from '../util/random.js';
 import type { CommandContext } from './events.js';
 import { planRun, withMemoryReport } from './memory-limit.js';
 import type { TrainOptions } from './options.js';
+import { preservedBases, preservedPairs } from './preserved-bases.js';
 import { startState } from './start-state.js';
 import { noteRules, type Subject, tokenizeFor, withSubject } from './subject.js';
 import { tokensOf, trainingJobs } from './training-jobs.js';
+import { savedMoments, savedParameters, trainingState } from './training-state.js';
 
 /** How the training of an editor ended. */
 export interface TrainResult {
@@ -85,12 +84,19 @@ async function trainOn(
     });
   }
   const sampler = new EpisodeSampler(tokenized, options);
-  const training = await openTraining(subject, tokenized, { options, schedule: plan.schedule }, context);
-  const finished = await training.run.finished<TrainResult>();
-  if (finished && training.trainer.step >= options.steps) {
-    context.emit({ kind: 'note', text: `${options.out}: already trained for ${training.trainer.step} steps` });
+  const preserved = preservedPairs(tokenized, subject.model.layers(options.layers), options, context);
+  const { run, state } = await openRun(subject, options);
+  const finished = await run.finished<TrainResult>();
+  if (finished && state && state.step >= options.steps) {
+    context.emit({ kind: 'note', text: `${options.out}: already trained for ${state.step} steps` });
     return finished;
   }
+  const training = await openTraining(
+    subject,
+    { preserved, run, state },
+    { options, schedule: plan.schedule },
+    context,
+  );
   const recent = await trainAll(training, sampler);
   await saveEditor(options.out, describe(training), training.editable, training.editor);
   const validation = watched && (await validate(training, await tokenizeFor(subject, watched)));
@@ -99,23 +105,30 @@ async function trainOn(
   return result;
 }
 
+/** The run's folder, and what an earlier run has left in it. */
+function openRun({ model, hash }: Subject, options: TrainOptions) {
+  const layers = model.layers(options.layers).map(({ name }) => name);
+  const settings = { ...resultSettings(options), base: hash, layers };
+  const { out, resume, force } = options;
+  return RunFolder.open(out, { settingsFile: 'train.json', settings, resume, force });
+}
+
+interface OpenedRun {
+  /** Prompts whose answers are kept in place. */
+  readonly preserved: readonly TokenPair[];
+  readonly run: RunFolder;
+  readonly state: RunState | undefined;
+}
+
 async function openTraining(
   subject: Subject,
-  records: readonly TokenizedRecord[],
+  { preserved, run, state: saved }: OpenedRun,
   { options, schedule }: { readonly options: TrainOptions; readonly schedule: Schedule },
   context: CommandContext,
 ): Promise<Training> {
-  const layers = subject.model.layers(options.layers);
-  const settings = { ...resultSettings(options), base: subject.hash, layers: layers.map(({ name }) => name) };
-  const { run, state: saved } = await RunFolder.open(options.out, {
-    settingsFile: 'train.json',
-    settings,
-    resume: options.resume,
-    force: options.force,
-  });
-  const editable = await subject.model.editing(layers, schedule);
+  const editable = await subject.model.editing(subject.model.layers(options.layers), schedule);
   const state = saved ?? (await openStart(subject, options));
-  const whitenings = await preservedBases(editable, records, options, context);
+  const whitenings = await preservedBases(editable, preserved, options, context);
   const editor = await openEditor(editable, options, state, whitenings);
   const { metaRate, maxGradientNorm, localityWeight } = options;
   const start = state && { step: state.step, optimizer: state.tensors };
@@ -128,6 +141,11 @@ async function openStart(subject: Subject, options: TrainOptions): Promise<RunSt
   if (options.from === undefined) return undefined;
   const layers = subject.model.layers(options.layers).map(({ name }) => name);
   return startState(options.from, subject, layers, options);
+}
+
+/** MEND's change is one gradient step, made once. */
+function editRounds({ rounds, editor }: TrainOptions): number {
+  return rounds ?? (editor === 'mend' ? 1 : 8);
 }
 
 /** Every option that changes the editor that comes out. Paths and batch sizes do not. */
@@ -150,39 +168,6 @@ function resultSettings(options: TrainOptions): Record<string, unknown> {
   return settings;
 }
 
-/**
- * Prompts whose keys are kept in place for each number that a key holds: with few samples for its size a covariance looks
- * far too small in some directions, and edits would go just there (at 1.7 rows, 1,000 facts left .36 of others unchanged).
- */
-const preservedPerKeySize = 3;
-
-/** Bases that keep the training facts' own answers in place: their prompts under their true answers. */
-async function preservedBases(
-  editable: EditableModel,
-  records: readonly TokenizedRecord[],
-  { preserve, seed, batch: batchSize, editor }: TrainOptions,
-  { emit }: CommandContext,
-): Promise<LayerTensors> {
-  if (preserve === 0 || !metaMethod(editor, false).hasLambda) return new Map();
-  const random = Random.stream(seed, 'preserved');
-  const largestKey = Math.max(...editable.layers.map(({ keySize }) => keySize));
-  const pairs = random.shuffle(records.flatMap(knownPairs)).slice(0, preservedPerKeySize * largestKey);
-  if (pairs.length === 0) {
-    throw new MalmenError(
-      'bad-input',
-      '--preserve needs records that say what is true before the edit (`was`); this data has none',
-    );
-  }
-  const { kind } = editable.model.definition;
-  const batches = splitIntoBatches(pairs, { kind, batchSize, sortByLength: true }).map(({ batch }) => batch);
-  const onBatch = (done: number) =>
-    emit({ kind: 'progress', stage: 'preserve', done, total: batches.length, unit: 'batches' });
-  return preservingBases(editable, batches, preserve, onBatch);
-}
-
-const knownPairs = ({ edit, rephrasings, was }: TokenizedRecord): TokenPair[] =>
-  was ? [edit, ...rephrasings].map(({ prompt }) => ({ prompt, answer: was })) : [];
-
 async function openEditor(
   editable: EditableModel,
   options: TrainOptions,
@@ -195,41 +180,13 @@ async function openEditor(
   for (const [at, group] of editable.groups.entries()) {
     const shape = networkShape(group, options);
     const start = { learningRate: options.initialRate, logLambda: options.initialLogLambda };
-    const tensors = state
-      ? await readPrefixed(state.tensors, `network.${at}.`)
-      : initialParameters(shape, start, random);
-    const moments = state ? restoreMoments(state, at) : new RunningMoments(shape.keySize + shape.valueSize);
+    const tensors = state ? await savedParameters(state, at) : initialParameters(shape, start, random);
+    const moments = state ? savedMoments(state, at) : new RunningMoments(shape.keySize + shape.valueSize);
     networks.push(
       await ResidentNetwork.open(editable.runtime, method, tensors, { shape, moments, rowLimit: options.hyperBatch }),
     );
   }
   return new HyperEditor(method, tokensOf(options), networks, whitenings);
-}
-
-async function readPrefixed(tensors: RunState['tensors'], prefix: string): Promise<Map<string, TensorOf<'f32'>>> {
-  const own = new Map<string, TensorOf<'f32'>>();
-  for (const [name, tensor] of tensors) {
-    if (name.startsWith(prefix)) own.set(name.slice(prefix.length), await tensor.read());
-  }
-  return own;
-}
-
-function restoreMoments({ doubles }: RunState, at: number): RunningMoments {
-  const read = (name: string) => doubles!.get(`moments.${at}.${name}`)!;
-  return RunningMoments.from({ count: read('count')[0]!, mean: read('mean'), squares: read('squares') });
-}
-
-async function saveState({ editor, editable, trainer, run }: Training): Promise<void> {
-  const tensors = trainer.optimizerTensors();
-  const doubles = new Map<string, Float64Array>();
-  for (const [at, { parameters, moments }] of editor.networks.entries()) {
-    for (const [name, resident] of parameters)
-      tensors.set(`network.${at}.${name}`, lazyDownload(editable.runtime, resident));
-    doubles.set(`moments.${at}.count`, Float64Array.of(moments.count));
-    doubles.set(`moments.${at}.mean`, moments.mean);
-    doubles.set(`moments.${at}.squares`, moments.squares);
-  }
-  await run.save({ step: trainer.step, tensors, doubles });
 }
 
 interface StepRecord {
@@ -253,7 +210,8 @@ async function trainAll(training: Training, sampler: EpisodeSampler): Promise<re
     await run.log({ step: trainer.step, ...done });
     const stop = context.signal.aborted;
     const last = trainer.step === options.steps;
-    if (stop || last || trainer.step % options.checkpointEvery === 0) await saveState(training);
+    if (stop || last || trainer.step % options.checkpointEvery === 0)
+      await run.save(trainingState(training.editable.runtime, trainer, training.editor));
     if (stop && !last) {
       throw new MalmenError(
         'interrupted',
@@ -300,7 +258,7 @@ function describe({ subject, editable, editor, trainer, options }: Training): Ed
     rank: options.rank,
     blocks: options.blocks,
     steps: trainer.step,
-    rounds: options.rounds,
+    rounds: editRounds(options),
     lambdaScale: options.lambdaScale,
     damped: options.damped,
     preserves: editor.whitenings.size > 0,
@@ -315,7 +273,7 @@ async function validate(
   const { scores } = await scoreEdit(editable, editor, records, {
     batch: options.batch,
     signal: context.signal,
-    rounds: options.rounds,
+    rounds: editRounds(options),
     lambdaScale: options.lambdaScale,
   });
   return scores;

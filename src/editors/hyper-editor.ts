@@ -6,7 +6,7 @@ import { type LayerGroup, layerRows } from '../engine/layer-group.js';
 import type { TokenChoice } from '../engine/lm-programs.js';
 import { residentMatrices } from '../engine/resident-matrix.js';
 import { type RowCounts, sumRows } from '../engine/row-counts.js';
-import type { Resident } from '../engine/runtime.js';
+import type { Resident, Runtime } from '../engine/runtime.js';
 import { addShifts, asShift } from '../engine/weight-shift.js';
 import type { MatrixOps } from '../linalg/matrix-ops.js';
 import { f32 } from '../tensor.js';
@@ -276,8 +276,10 @@ export class HyperEditor implements Editor {
     return { feeds: [stacked], release: () => model.runtime.release(stacked) };
   }
 
-  close(): void {
+  /** Releases the networks and the bases, which live beside `runtime`. */
+  close(runtime: Runtime): void {
     for (const network of this.networks) network.close();
+    runtime.release(...this.whitenings.values());
   }
 }
 

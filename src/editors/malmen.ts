@@ -60,6 +60,7 @@ function asSolvedShift(solved: NormalSolution<Resident>): SolvedShift {
       const meta = await solved.metaGradient(weightGradient);
       return {
         lambdaGradient: meta.lambdaGradient,
+        readsKeys: solved.form === 'primal',
         feed: async (keys, firstRow) => ({ tensor: await meta.changeGradient(keys, firstRow), owned: true }),
         release: () => meta.release(),
       };

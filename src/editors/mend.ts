@@ -45,6 +45,7 @@ export const mend: MetaMethod = {
           shift,
           learn: async (weightGradient) => ({
             lambdaGradient: 0,
+            readsKeys: false,
             feed: async () => ({ tensor: weightGradient, owned: false }),
             release() {},
           }),

@@ -31,6 +31,8 @@ export interface SolvedShift {
 export interface ShiftLesson {
   /** d(loss)/d(lambda), 0 for a method without one. */
   readonly lambdaGradient: number;
+  /** Whether {@link feed} computes with the keys; otherwise it only counts their rows. */
+  readonly readsKeys: boolean;
   /** The feed of the method's seeds for the chunk that starts at `firstRow`; `owned` when the caller must release it. */
   feed(keys: Resident, firstRow: number): Promise<{ readonly tensor: Resident; readonly owned: boolean }>;
   release(): void;

@@ -32,13 +32,13 @@ export class ResidentNetwork {
   readonly #runtime: Runtime;
   readonly #method: MetaMethod;
   readonly #rowLimit: number;
-  #parameters: NetworkResidents;
+  readonly #parameters: Map<string, Resident>;
 
   private constructor(
     runtime: Runtime,
     method: MetaMethod,
     options: ResidentNetworkOptions,
-    parameters: NetworkResidents,
+    parameters: Map<string, Resident>,
   ) {
     this.shape = options.shape;
     this.moments = options.moments;
@@ -64,11 +64,12 @@ export class ResidentNetwork {
     return this.#parameters;
   }
 
-  /** Takes new parameters (all of them, by the same names) and releases those that are no longer used. */
-  replaceParameters(parameters: NetworkResidents): void {
-    const kept = new Set([...parameters.values()].map(({ id }) => id));
-    this.#runtime.release(...[...this.#parameters.values()].filter(({ id }) => !kept.has(id)));
-    this.#parameters = parameters;
+  /** Takes a new value of one parameter and releases the old one at once: two sets of parameters are never held. */
+  replaceParameter(name: string, parameter: Resident): void {
+    const old = this.#parameters.get(name);
+    if (!old) throw new TypeError(`the network has no parameter '${name}'`);
+    this.#parameters.set(name, parameter);
+    this.#runtime.release(old);
   }
 
   /** lambda of every layer of the group. */
@@ -187,7 +188,7 @@ export class ResidentNetwork {
 
   close(): void {
     this.#runtime.release(...this.#parameters.values());
-    this.#parameters = new Map();
+    this.#parameters.clear();
   }
 }
 

@@ -30,6 +30,7 @@ function unwhitened(ops: MatrixOps<Resident>, inner: SolvedShift, shift: Residen
       return {
         ...lesson,
         async feed(keys, firstRow) {
+          if (!lesson.readsKeys) return lesson.feed(keys, firstRow);
           const own = await ops.multiply(keys, whitening);
           const fed = await lesson.feed(own, firstRow);
           ops.release(own);

@@ -80,10 +80,9 @@ export class MetaTrainer {
     gradients: ReadonlyMap<string, Resident>,
     gradientScale: number,
   ): Promise<void> {
-    const updated = new Map(network.parameters);
     for (const [name, gradient] of gradients) {
       const next = await adamStep(this.#model.runtime, {
-        parameter: updated.get(name)!,
+        parameter: network.parameters.get(name)!,
         gradient,
         moments: moments.get(name)!,
         learningRate: this.#options.metaRate,
@@ -91,10 +90,9 @@ export class MetaTrainer {
         step: this.#step,
         settings: defaultAdam,
       });
-      updated.set(name, next.parameter);
+      network.replaceParameter(name, next.parameter);
       moments.set(name, next.moments);
     }
-    network.replaceParameters(updated);
   }
 
   /** To be read before the next step. */

@@ -1,6 +1,6 @@
 // The main job on a tiny world, as a user runs it: fit, train, edit, evaluate, ask; and what is refused.
 
-import { readFile, stat } from 'node:fs/promises';
+import { readFile, stat, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openModelFolder } from '../../src/checkpoint/model-folder.js';
 import { loadShift } from '../../src/checkpoint/shift-file.js';
@@ -12,6 +12,8 @@ import { type FitResult, fit } from '../../src/commands/fit.js';
 import { inspect } from '../../src/commands/inspect.js';
 import { askOptions, evalOptions, inspectOptions } from '../../src/commands/options.js';
 import { train } from '../../src/commands/train.js';
+import { readRecords } from '../../src/data/spec.js';
+import { readEditorDescription } from '../../src/editors/editor-folder.js';
 import { collecting, editTiny, fitTiny, type TinyWorld, tinyWorld, trainTiny } from './tiny-world.js';
 
 let world: TinyWorld;
@@ -46,6 +48,19 @@ describe('edit', () => {
       expect(is.data).toEqual(expected);
     }
     expect([...modules.keys()]).toEqual(['transformer.h.0.mlp.c_proj', 'transformer.h.1.mlp.c_proj']);
+  });
+
+  test('takes the rounds and the lambda that its editor was trained for, unless told otherwise', async () => {
+    await train(trainTiny(world, { out: world.path('editor-3'), rounds: 3, lambdaScale: 5 }), collecting());
+    const shiftOf = async (name: string, more: object = {}) => {
+      const options = { editor: world.path('editor-3'), out: world.path(name), generate: false, ...more };
+      await edit(editTiny(world, options), collecting());
+      return readFile(world.path(`${name}/shift.safetensors`));
+    };
+    const stored = await shiftOf('edited-as-trained');
+    expect(await shiftOf('edited-as-told', { rounds: 3, lambdaScale: 5 })).toEqual(stored);
+    expect(await shiftOf('edited-twice', { rounds: 2 })).not.toEqual(stored);
+    expect(await shiftOf('edited-harder', { lambdaScale: 1 })).not.toEqual(stored);
   });
 
   test('every fact has its row, failures are named', async () => {
@@ -179,5 +194,23 @@ describe('refused', () => {
       '500',
       '40',
     );
+  });
+
+  test('to keep true answers that the data does not say; unasked, it is only said', async () => {
+    const records = await readRecords(world.data);
+    const lines = records.map(({ was, ...record }) => `${JSON.stringify(record)}\n`);
+    await writeFile(world.path('silent.jsonl'), lines.join(''));
+    const silent = { data: `jsonl:${world.path('silent.jsonl')}`, out: world.path('silent'), steps: 1 };
+    await refuse(
+      train(trainTiny(world, { ...silent, preserve: 2 }), collecting()),
+      'bad-input',
+      '--preserve 2',
+      '`was`',
+    );
+    await expect(stat(silent.out)).rejects.toThrow();
+    const context = collecting();
+    await train(trainTiny(world, silent), context);
+    expect(context.events).toContainEqual({ kind: 'note', text: expect.stringMatching(/^no known answers are kept/) });
+    expect((await readEditorDescription(silent.out)).preserves).toBe(false);
   });
 });

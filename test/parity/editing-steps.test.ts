@@ -42,7 +42,7 @@ for (const stored of testable(editingRuns(), 'editing runs')) {
     it.each(steps)('step %i', async (step) => {
       const editor = await editorBefore(run, step);
       await expectStep(run, editor, step, compare);
-      editor.close();
+      editor.close(run.editable.runtime);
     });
 
     it.each(withOutputs)('outputs of the networks in step %i', async (step) => {
@@ -120,7 +120,7 @@ async function expectCapturedRows(run: OpenRun, cache: StoredTensors, compare: C
     for (const [layer, values] of rows) compare(`${item}.${layer}`, values, cache.numbers(`${item}.${layer}`));
   }
   for (const chunk of chunks) editor.releaseChunk(run.editable, chunk);
-  editor.close();
+  editor.close(run.editable.runtime);
 }
 
 /** The run's method with the network's own outputs in place of what the method makes of them. */
@@ -151,5 +151,5 @@ async function expectNetworkOutputs(run: OpenRun, step: number, compare: Compari
   }
   for (const output of outputs.flat()) run.editable.runtime.release(...Object.values(output));
   for (const chunk of chunks) editor.releaseChunk(run.editable, chunk);
-  editor.close();
+  editor.close(run.editable.runtime);
 }

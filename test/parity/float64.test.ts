@@ -58,7 +58,7 @@ async function expectAccurateShift(run: OpenRun, exact: StoredTensors, stage: st
   }
   solved.release();
   for (const chunk of chunks) editor.releaseChunk(run.editable, chunk);
-  editor.close();
+  editor.close(run.editable.runtime);
 }
 
 function expectAccurate(name: string, ours: Float32Array, published: Float64Array, exact: Float64Array): void {

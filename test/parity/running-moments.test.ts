@@ -117,7 +117,7 @@ function freshEditor(run: OpenRun, step: number): Promise<HyperEditor> {
 
 function release(run: OpenRun, editor: HyperEditor, chunks: readonly RowChunk[]): void {
   for (const chunk of chunks) editor.releaseChunk(run.editable, chunk);
-  editor.close();
+  editor.close(run.editable.runtime);
 }
 
 /** Key and value gradient joined, for each layer of a group. */

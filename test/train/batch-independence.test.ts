@@ -63,7 +63,7 @@ describe.each(goldenModels().filter(({ supported }) => supported))('$name', ({ f
     const step = async (batchSize: number, rowLimit: number) => {
       const editor = await openEditor(editable, method, tokens, rowLimit);
       const numbers = await stepNumbers(editable, editor, episode, batchSize);
-      editor.close();
+      editor.close(model.runtime);
       return numbers;
     };
     beforeAll(async () => {
@@ -89,7 +89,7 @@ describe.each(goldenModels().filter(({ supported }) => supported))('$name', ({ f
     const before = { files: weights(), memory: await editable.runtime.memory() };
     const editor = await openEditor(editable, malmen, 'answers', 20);
     await stepNumbers(editable, editor, episode, 3);
-    editor.close();
+    editor.close(model.runtime);
     expect(await editable.runtime.memory()).toEqual(before.memory);
     expect(weights()).toEqual(before.files);
   });
@@ -104,7 +104,7 @@ describe.each(goldenModels().filter(({ supported }) => supported))('$name', ({ f
     expect(await answers(editable, episode, edited)).not.toEqual(before.answers);
     editable.releaseWeights(edited);
     editable.runtime.release(...shift.values());
-    editor.close();
+    editor.close(model.runtime);
     expect(await downloads(editable, editable.base)).toEqual(before.weights);
     expect(await stored(model, editable)).toEqual(before.weights);
     expect(await answers(editable, episode)).toEqual(before.answers);

@@ -1,0 +1,37 @@
+// What a training must remember to go on as if it had never stopped: networks, their statistics, and Adam's averages.
+
+import type { HyperEditor } from '../editors/hyper-editor.js';
+import { RunningMoments } from '../editors/running-moments.js';
+import { lazyDownload, type Runtime } from '../engine/runtime.js';
+import type { TensorOf } from '../tensor.js';
+import type { MetaTrainer } from '../train/meta-trainer.js';
+import type { RunState, StateToSave } from '../train/run-folder.js';
+
+/** Parameters of network `at`, without their prefix. */
+export async function savedParameters({ tensors }: RunState, at: number): Promise<Map<string, TensorOf<'f32'>>> {
+  const prefix = `network.${at}.`;
+  const own = new Map<string, TensorOf<'f32'>>();
+  for (const [name, tensor] of tensors) {
+    if (name.startsWith(prefix)) own.set(name.slice(prefix.length), await tensor.read());
+  }
+  return own;
+}
+
+/** The running statistics of network `at`. */
+export function savedMoments({ doubles }: RunState, at: number): RunningMoments {
+  const read = (name: string) => doubles!.get(`moments.${at}.${name}`)!;
+  return RunningMoments.from({ count: read('count')[0]!, mean: read('mean'), squares: read('squares') });
+}
+
+/** To be saved before the next step. */
+export function trainingState(runtime: Runtime, trainer: MetaTrainer, { networks }: HyperEditor): StateToSave {
+  const tensors = trainer.optimizerTensors();
+  const doubles = new Map<string, Float64Array>();
+  for (const [at, { parameters, moments }] of networks.entries()) {
+    for (const [name, resident] of parameters) tensors.set(`network.${at}.${name}`, lazyDownload(runtime, resident));
+    doubles.set(`moments.${at}.count`, Float64Array.of(moments.count));
+    doubles.set(`moments.${at}.mean`, moments.mean);
+    doubles.set(`moments.${at}.squares`, moments.squares);
+  }
+  return { step: trainer.step, tensors, doubles };
+}
