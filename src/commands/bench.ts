@@ -4,8 +4,7 @@ import { networkShape } from '../editors/editor-folder.js';
 import { HyperEditor } from '../editors/hyper-editor.js';
 import { initialParameters } from '../editors/hyper-network.js';
 import { malmen } from '../editors/malmen.js';
-import { ResidentNetwork } from '../editors/resident-network.js';
-import { RunningMoments } from '../editors/running-moments.js';
+import { emptyMoments, ResidentNetwork } from '../editors/resident-network.js';
 import type { EditableModel } from '../engine/editable-model.js';
 import { LanguageModel } from '../engine/language-model.js';
 import { openRuntime } from '../engine/open-runtime.js';
@@ -160,8 +159,7 @@ async function withBench<R>(
       for (const group of editable.groups) {
         const shape = networkShape(group, options);
         const tensors = initialParameters(shape, { learningRate: 1e-6, logLambda: 0 }, random);
-        const moments = new RunningMoments(shape.keySize + shape.valueSize);
-        const open = { shape, moments, rowLimit: 8192 };
+        const open = { shape, moments: emptyMoments(shape), rowLimit: 8192 };
         networks.push(await ResidentNetwork.open(model.runtime, malmen, tensors, open));
       }
       const editor = new HyperEditor(malmen, 'answers', networks);

@@ -19,6 +19,7 @@ import { writeFolderAtomic } from '../util/atomic-file.js';
 import type { CommandContext } from './events.js';
 import type { ConvertOptions } from './options.js';
 import { withModel } from './subject.js';
+import { momentsToSave } from './training-state.js';
 
 export interface ConvertResult {
   readonly out: string;
@@ -46,7 +47,7 @@ export async function convert(options: ConvertOptions, context: CommandContext):
     for (const at of order) {
       const { shape, tensors, moments } = published.networks[at]!;
       networks.push(
-        await ResidentNetwork.open(editable.runtime, method, copied(tensors), { shape, moments, rowLimit }),
+        await ResidentNetwork.open(editable.runtime, method, copied(tensors), { shape, moments: [moments], rowLimit }),
       );
     }
     const tokens = options.tokens ?? (options.editor === 'mend' ? 'all' : 'answers');
@@ -70,6 +71,7 @@ export async function convert(options: ConvertOptions, context: CommandContext):
           rounds: 1,
           lambdaScale: 1,
           damped: false,
+          statistics: 'shared',
           preserves: false,
           training,
         },
@@ -128,9 +130,7 @@ function trainingState(
       tensors.set(`adam.first.${at}.${name}`, averages.first);
       tensors.set(`adam.second.${at}.${name}`, averages.second);
     }
-    doubles.set(`moments.${at}.count`, Float64Array.of(moments.count));
-    doubles.set(`moments.${at}.mean`, moments.mean);
-    doubles.set(`moments.${at}.squares`, moments.squares);
+    for (const [name, values] of momentsToSave(at, [moments])) doubles.set(name, values);
   }
   return { step: optimizer?.step ?? 0, tensors, doubles };
 }

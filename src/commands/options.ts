@@ -2,6 +2,7 @@
 // Keys are camelCase here and in config files, `--kebab-case` on the command line; descriptions are the help texts.
 
 import { z } from 'zod';
+import { statisticsChoices } from '../editors/hyper-network.js';
 import { devices } from '../engine/runtime.js';
 import { byteSizePattern } from '../util/byte-size.js';
 
@@ -116,6 +117,12 @@ export const trainOptions = z.strictObject({
     .enum(['answers', 'all'])
     .optional()
     .describe('tokens whose keys are edited (default: answers for malmen, all for mend)'),
+  statistics: z
+    .enum(statisticsChoices)
+    .default('layer')
+    .describe(
+      'whose mean and deviation normalise a row: its layer’s own, or those of all layers of its shape (as published)',
+    ),
   initialRate: z.number().positive().default(3e-3).describe('initial learned step size of every layer'),
   initialLogLambda: z.number().default(0).describe('initial log lambda'),
   metaRate: z.number().positive().default(1e-4).describe('learning rate of the hyper-network'),

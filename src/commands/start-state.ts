@@ -11,11 +11,11 @@ export async function startState(
   from: string,
   { hash, name }: Subject,
   layers: readonly string[],
-  { editor, rank, blocks }: Pick<TrainOptions, 'editor' | 'rank' | 'blocks'>,
+  { editor, rank, blocks, statistics }: Pick<TrainOptions, 'editor' | 'rank' | 'blocks' | 'statistics'>,
 ): Promise<RunState> {
   const description = await readEditorDescription(from);
   assertSameBase(from, description, hash, name);
-  const wanted = { method: editor, rank, blocks, layers };
+  const wanted = { method: editor, rank, blocks, statistics, layers };
   for (const [key, value] of Object.entries(wanted)) {
     const has = description[key as keyof typeof wanted];
     if (String(has) === String(value)) continue;

@@ -8,8 +8,7 @@ import type { TokenPair } from '../data/tuple.js';
 import { type EditorDescription, metaMethod, networkShape, saveEditor } from '../editors/editor-folder.js';
 import { HyperEditor } from '../editors/hyper-editor.js';
 import { initialParameters } from '../editors/hyper-network.js';
-import { ResidentNetwork } from '../editors/resident-network.js';
-import { RunningMoments } from '../editors/running-moments.js';
+import { emptyMoments, ResidentNetwork } from '../editors/resident-network.js';
 import type { EditableModel, LayerTensors } from '../engine/editable-model.js';
 import type { Schedule } from '../engine/schedule.js';
 import { MalmenError } from '../errors.js';
@@ -181,7 +180,7 @@ async function openEditor(
     const shape = networkShape(group, options);
     const start = { learningRate: options.initialRate, logLambda: options.initialLogLambda };
     const tensors = state ? await savedParameters(state, at) : initialParameters(shape, start, random);
-    const moments = state ? savedMoments(state, at) : new RunningMoments(shape.keySize + shape.valueSize);
+    const moments = state ? savedMoments(state, at) : emptyMoments(shape);
     networks.push(
       await ResidentNetwork.open(editable.runtime, method, tensors, { shape, moments, rowLimit: options.hyperBatch }),
     );
@@ -261,6 +260,7 @@ function describe({ subject, editable, editor, trainer, options }: Training): Ed
     rounds: editRounds(options),
     lambdaScale: options.lambdaScale,
     damped: options.damped,
+    statistics: options.statistics,
     preserves: editor.whitenings.size > 0,
     training: resultSettings(options),
   };

@@ -17,10 +17,25 @@ export async function savedParameters({ tensors }: RunState, at: number): Promis
   return own;
 }
 
-/** The running statistics of network `at`. */
-export function savedMoments({ doubles }: RunState, at: number): RunningMoments {
-  const read = (name: string) => doubles!.get(`moments.${at}.${name}`)!;
-  return RunningMoments.from({ count: read('count')[0]!, mean: read('mean'), squares: read('squares') });
+/** The running statistics of network `at`, in order. */
+export function savedMoments({ doubles }: RunState, at: number): RunningMoments[] {
+  const all: RunningMoments[] = [];
+  for (let of = 0; doubles!.has(momentsName(at, of, 'count')); of++) {
+    const read = (part: string) => doubles!.get(momentsName(at, of, part))!;
+    all.push(RunningMoments.from({ count: read('count')[0]!, mean: read('mean'), squares: read('squares') }));
+  }
+  return all;
+}
+
+const momentsName = (network: number, of: number, part: string) => `moments.${network}.${of}.${part}`;
+
+/** The running statistics of network `at` by the names that {@link savedMoments} reads. */
+export function momentsToSave(at: number, moments: readonly RunningMoments[]): [string, Float64Array][] {
+  return moments.flatMap(({ count, mean, squares }, of): [string, Float64Array][] => [
+    [momentsName(at, of, 'count'), Float64Array.of(count)],
+    [momentsName(at, of, 'mean'), mean],
+    [momentsName(at, of, 'squares'), squares],
+  ]);
 }
 
 /** To be saved before the next step. */
@@ -29,9 +44,7 @@ export function trainingState(runtime: Runtime, trainer: MetaTrainer, { networks
   const doubles = new Map<string, Float64Array>();
   for (const [at, { parameters, moments }] of networks.entries()) {
     for (const [name, resident] of parameters) tensors.set(`network.${at}.${name}`, lazyDownload(runtime, resident));
-    doubles.set(`moments.${at}.count`, Float64Array.of(moments.count));
-    doubles.set(`moments.${at}.mean`, moments.mean);
-    doubles.set(`moments.${at}.squares`, moments.squares);
+    for (const [name, values] of momentsToSave(at, moments)) doubles.set(name, values);
   }
   return { step: trainer.step, tensors, doubles };
 }

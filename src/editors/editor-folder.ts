@@ -16,7 +16,7 @@ import type { TensorOf } from '../tensor.js';
 import { writeFileAtomic } from '../util/atomic-file.js';
 import { fileHash } from '../util/file-hash.js';
 import { HyperEditor } from './hyper-editor.js';
-import { type HyperNetworkShape, parameterShapes } from './hyper-network.js';
+import { type HyperNetworkShape, parameterShapes, statisticsChoices, statisticsCount } from './hyper-network.js';
 import { dampedMalmen, malmen } from './malmen.js';
 import { mend } from './mend.js';
 import type { MetaMethod } from './meta-method.js';
@@ -46,6 +46,8 @@ const descriptionSchema = z.object({
   lambdaScale: z.number().positive().default(1),
   /** Whether wanted changes shrink with the error that is left. */
   damped: z.boolean().default(false),
+  /** Whose mean and deviation normalise a row. */
+  statistics: z.enum(statisticsChoices).default('shared'),
   /** Whether it keeps the keys of known facts in place. */
   preserves: z.boolean(),
   /** The options it was trained with, for the record. */
@@ -62,6 +64,10 @@ const weightsFile = 'editor.safetensors';
 const groupName = ({ keySize, valueSize }: { readonly keySize: number; readonly valueSize: number }) =>
   `(${keySize}, ${valueSize})`;
 
+/** The published name where layers share one normaliser; numbered by layer otherwise. */
+const normalizerName = ({ statistics }: HyperNetworkShape, at: number) =>
+  statistics === 'layer' ? `normalizer.${at}` : 'normalizer';
+
 export async function saveEditor(
   folder: string,
   description: EditorDescription,
@@ -74,10 +80,12 @@ export async function saveEditor(
     for (const [name, resident] of network.parameters) {
       sources.push(tensorSource(`${prefix}.${name}`, lazyDownload(model.runtime, resident)));
     }
-    const { moments } = network;
-    sources.push(float64Source(`${prefix}.normalizer.count`, Float64Array.of(moments.count), [1]));
-    sources.push(float64Source(`${prefix}.normalizer.mean`, moments.mean, [moments.mean.length]));
-    sources.push(float64Source(`${prefix}.normalizer.squares`, moments.squares, [moments.mean.length]));
+    for (const [at, { count, mean, squares }] of network.moments.entries()) {
+      const name = (part: string) => `${prefix}.${normalizerName(network.shape, at)}.${part}`;
+      sources.push(float64Source(name('count'), Float64Array.of(count), [1]));
+      sources.push(float64Source(name('mean'), mean, [mean.length]));
+      sources.push(float64Source(name('squares'), squares, [mean.length]));
+    }
   }
   for (const [layer, basis] of editor.whitenings) {
     sources.push(tensorSource(`whitening.${layer}`, lazyDownload(model.runtime, basis)));
@@ -162,9 +170,9 @@ function findTensor(file: WeightFile, name: string, shape: readonly number[]): T
 
 export function networkShape(
   { keySize, valueSize, layers }: LayerGroup,
-  { rank, blocks }: { readonly rank: number; readonly blocks: number },
+  { rank, blocks, statistics = 'shared' }: Pick<HyperNetworkShape, 'rank' | 'blocks' | 'statistics'>,
 ): HyperNetworkShape {
-  return { keySize, valueSize, layers: layers.length, rank, blocks };
+  return { keySize, valueSize, layers: layers.length, rank, blocks, statistics };
 }
 
 async function readNetwork(file: WeightFile, shape: HyperNetworkShape) {
@@ -174,12 +182,12 @@ async function readNetwork(file: WeightFile, shape: HyperNetworkShape) {
   for (const [name, dims] of parameterShapes(shape))
     tensors.set(name, (await readTensor(entry(name, dims))) as TensorOf<'f32'>);
   const width = shape.keySize + shape.valueSize;
-  const doubles = (name: string, size: number) => readFloat64(entry(`normalizer.${name}`, [size]));
-  const [count] = await doubles('count', 1);
-  const moments = RunningMoments.from({
-    count: count!,
-    mean: await doubles('mean', width),
-    squares: await doubles('squares', width),
-  });
+  const moments: RunningMoments[] = [];
+  for (let at = 0; at < statisticsCount(shape); at++) {
+    const doubles = (part: string, size: number) => readFloat64(entry(`${normalizerName(shape, at)}.${part}`, [size]));
+    const [count] = await doubles('count', 1);
+    const [mean, squares] = [await doubles('mean', width), await doubles('squares', width)];
+    moments.push(RunningMoments.from({ count: count!, mean, squares }));
+  }
   return { tensors, moments };
 }

@@ -13,6 +13,16 @@ export interface HyperNetworkShape {
   readonly layers: number;
   readonly rank: number;
   readonly blocks: number;
+  /** Whose mean and deviation normalise a row: those of all layers' rows (as published, the default), or of its layer's own. */
+  readonly statistics?: Statistics;
+}
+
+export const statisticsChoices = ['shared', 'layer'] as const;
+export type Statistics = (typeof statisticsChoices)[number];
+
+/** How many running statistics a network keeps. */
+export function statisticsCount({ layers, statistics }: HyperNetworkShape): number {
+  return statistics === 'layer' ? layers : 1;
 }
 
 /** What the network's graph offers to an editing method. All have one row per captured row. */
@@ -90,7 +100,7 @@ function normal(shape: readonly number[], random: Random): TensorOf<'f32'> {
 /**
  * z0 = ([K | G] - mean) / (std + eps);  z <- z + scale_l relu(z A B + bias) + shift_l for each block; K~, G~ = split(z).
  * The relu's derivative at exactly 0 is 1, or nothing would ever start to learn (Tan, Zhang and Fu 2024, published code).
- * Inputs: `keys`, `valueGradients`, `layer` (i64 [rows], which row of scale, shift and lr), `mean`, `deviation` [width].
+ * Inputs: `keys`, `valueGradients`, `layer` (i64 [rows], which row of scale, shift and lr), `mean`, `deviation` [1 or layers, width].
  */
 export function networkValues(shape: HyperNetworkShape): NetworkValues {
   const { keySize, valueSize, blocks } = shape;
@@ -101,7 +111,11 @@ export function networkValues(shape: HyperNetworkShape): NetworkValues {
   const layer = b.input('layer', ['rows'], 'i64');
   const perLayer = (name: string) => b.gatherRows(parameter(name), layer); // [rows, width]
   const valueGradients = b.input('valueGradients', ['rows', valueSize]);
-  const [mean, deviation] = [b.input('mean', [width]), b.input('deviation', [width])];
+  const statistics = (name: string) => {
+    const all = b.input(name, [statisticsCount(shape), width]);
+    return shape.statistics === 'layer' ? b.gatherRows(all, layer) : all; // [1 or rows, width]
+  };
+  const [mean, deviation] = [statistics('mean'), statistics('deviation')];
   const raw = b.concat([keys, valueGradients], 1);
   let z = b.div(b.sub(raw, mean), b.add(deviation, normalizerEpsilon));
   for (let block = 0; block < blocks; block++) {
@@ -115,13 +129,13 @@ export function networkValues(shape: HyperNetworkShape): NetworkValues {
     pseudoKeys: b.slice(z, 1, 0, keySize),
     pseudoGradients: b.slice(z, 1, keySize, width),
     learningRate: perLayer('lr.weight'),
-    errorLeft: errorLeft(valueGradients, b.slice(mean, 0, keySize, width), b.slice(deviation, 0, keySize, width)),
+    errorLeft: errorLeft(valueGradients, b.slice(mean, 1, keySize, width), b.slice(deviation, 1, keySize, width)),
   };
 }
 
 /** |g| / sqrt(E |g|^2), where E g_i^2 = mean_i^2 + deviation_i^2. */
 function errorLeft(valueGradients: Value, mean: Value, deviation: Value): Value {
-  const meanSquare = b.reduceSum(b.add(b.mul(mean, mean), b.mul(deviation, deviation)), [0], true); // [1]
+  const meanSquare = b.reduceSum(b.add(b.mul(mean, mean), b.mul(deviation, deviation)), [1], true); // [1 or rows, 1]
   const square = b.reduceSum(b.mul(valueGradients, valueGradients), [1], true); // [rows, 1]
   return b.sqrt(b.div(square, b.add(meanSquare, normalizerEpsilon ** 2)));
 }

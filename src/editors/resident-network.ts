@@ -2,6 +2,7 @@
 // all layers of one shape, layer after layer.
 
 import type { CapturedRows } from '../engine/editable-model.js';
+import { layerRows } from '../engine/layer-group.js';
 import { residentMatrices } from '../engine/resident-matrix.js';
 import { type Compiled, type Feeds, type Resident, type Runtime, residentRows } from '../engine/runtime.js';
 import { allFed } from '../engine/weight-shift.js';
@@ -11,9 +12,9 @@ import { pullBack } from '../graph/grad.js';
 import type { Value } from '../graph/ops.js';
 import { makeProgram } from '../graph/program.js';
 import { f32, i64, type TensorOf } from '../tensor.js';
-import { type HyperNetworkShape, networkValues } from './hyper-network.js';
+import { type HyperNetworkShape, networkValues, statisticsCount } from './hyper-network.js';
 import type { MetaMethod } from './meta-method.js';
-import type { RunningMoments } from './running-moments.js';
+import { RunningMoments } from './running-moments.js';
 
 export type NetworkTensors = ReadonlyMap<string, TensorOf<'f32'>>;
 export type NetworkResidents = ReadonlyMap<string, Resident>;
@@ -28,7 +29,8 @@ interface Piece {
 
 export class ResidentNetwork {
   readonly shape: HyperNetworkShape;
-  readonly moments: RunningMoments;
+  /** Of all layers' rows, or one for each layer: as the shape says. */
+  readonly moments: readonly RunningMoments[];
   readonly #runtime: Runtime;
   readonly #method: MetaMethod;
   readonly #rowLimit: number;
@@ -78,8 +80,16 @@ export class ResidentNetwork {
     return Float64Array.from(data, Math.exp);
   }
 
-  /** Merges the rows into the running mean and deviation. */
-  async observe(captured: CapturedRows): Promise<void> {
+  /** Merges the rows into the running mean and deviation: each layer's into its own where they are kept by layer. */
+  async observe({ keys, valueGradients, counts }: CapturedRows): Promise<void> {
+    if (this.shape.statistics !== 'layer') return this.#observe(this.moments[0]!, keys, valueGradients);
+    for (const [at, moments] of this.moments.entries()) {
+      if (counts[at] !== 0)
+        await this.#observe(moments, layerRows(keys, counts, at), layerRows(valueGradients, counts, at));
+    }
+  }
+
+  async #observe(moments: RunningMoments, keys: Resident, valueGradients: Resident): Promise<void> {
     const raw = b.concat(
       [b.input('keys', ['rows', this.shape.keySize]), b.input('valueGradients', ['rows', this.shape.valueSize])],
       1,
@@ -89,10 +99,9 @@ export class ResidentNetwork {
     const deviations = b.sub(raw, mean);
     const program = makeProgram({ mean, squares: b.reduceSum(b.mul(deviations, deviations), [0], true) });
     const compiled = await this.#runtime.compile(program, allFed);
-    const count = captured.keys.shape[0]!;
-    const { keys, valueGradients } = captured;
+    const count = keys.shape[0]!;
     const result = await this.#runtime.run(compiled, { keys, valueGradients, inverseCount: f32([1 / count], []) });
-    this.moments.merge({
+    moments.merge({
       count,
       mean: result.host<TensorOf<'f32'>>('mean').data,
       squares: result.host<TensorOf<'f32'>>('squares').data,
@@ -160,14 +169,14 @@ export class ResidentNetwork {
       ({ attributes: { name } }) => [parameterInput(name), this.#parameters.get(name)!] as const,
     );
     const layer = captured.counts.flatMap((count, at) => Array.from({ length: count }, () => at)).slice(start, end);
-    const { mean } = this.moments;
+    const dims = [this.moments.length, this.shape.keySize + this.shape.valueSize];
     return {
       ...Object.fromEntries(named),
       keys: residentRows(captured.keys, start, end),
       valueGradients: residentRows(captured.valueGradients, start, end),
       layer: i64(layer, [end - start]),
-      mean: f32(Float32Array.from(mean), [mean.length]),
-      deviation: f32(this.moments.deviation(), [mean.length]),
+      mean: f32(Float32Array.from(this.moments.flatMap(({ mean }) => [...mean])), dims),
+      deviation: f32(Float32Array.from(this.moments.flatMap((moments) => [...moments.deviation()])), dims),
     };
   }
 
@@ -192,9 +201,14 @@ export class ResidentNetwork {
   }
 }
 
+/** The statistics of a network that has seen nothing yet. */
+export function emptyMoments(shape: HyperNetworkShape): RunningMoments[] {
+  return Array.from({ length: statisticsCount(shape) }, () => new RunningMoments(shape.keySize + shape.valueSize));
+}
+
 export interface ResidentNetworkOptions {
   readonly shape: HyperNetworkShape;
-  readonly moments: RunningMoments;
+  readonly moments: readonly RunningMoments[];
   /** Rows per run of the network: bounds its memory, never changes its result. */
   readonly rowLimit: number;
 }

@@ -20,8 +20,8 @@ function feeds(): Feeds64 {
   const parameters = [...parameterShapes(shape)].map(
     ([name, dims]) => [`@${name}`, normalTensor(random, dims)] as const,
   );
-  const mean = normalTensor(random, [width], 0.3);
-  const deviation: Tensor64 = { shape: [width], data: new Float64Array(width).fill(0.7) };
+  const mean = normalTensor(random, [1, width], 0.3);
+  const deviation: Tensor64 = { shape: [1, width], data: new Float64Array(width).fill(0.7) };
   const own = mean.data.subarray(shape.keySize);
   const rms = Math.sqrt(own.reduce((sum, value) => sum + value ** 2 + 0.7 ** 2, 0));
   const valueGradients = new Float64Array(rows * shape.valueSize);

@@ -100,7 +100,7 @@ describe.skipIf(!stored)('official_net.pth and official_opt.pth', () => {
     for (const name of ['network.0.blocks.0.A', 'adam.first.0.blocks.0.A', 'adam.second.0.lr.weight']) {
       expect(tensors.has(name), name).toBe(true);
     }
-    expect(tensors.get('moments.0.mean')!.dtype).toBe('f64');
+    expect(tensors.get('moments.0.0.mean')!.dtype).toBe('f64');
   });
 
   describe('is refused', () => {

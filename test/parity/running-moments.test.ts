@@ -80,11 +80,12 @@ async function expectExact(run: OpenRun, edits: string): Promise<void> {
   const editor = await freshEditor(run, 0);
   const chunks = await publishedCapture(run, editor, edits);
   for (const chunk of chunks) await editor.observe(chunk);
-  for (const [at, { moments }] of editor.networks.entries()) {
+  for (const [at, network] of editor.networks.entries()) {
+    const [moments] = network.moments;
     const byChunk: Rows[] = [];
     for (const chunk of chunks) byChunk.push(...(await rowsByLayer(run, chunk, at)));
     const rows = byChunk.flat();
-    expectMoments('observed', moments, rows, observedTolerance);
+    expectMoments('observed', moments!, rows, observedTolerance);
     for (const size of [1, 2, 7, rows.length]) {
       expectMoments(`pieces of ${size}`, mergedInPieces(rows, size), rows, exactTolerance);
     }

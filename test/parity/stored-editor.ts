@@ -89,7 +89,7 @@ export async function storedEditor(run: OpenRun, state: EditorState): Promise<Hy
     const tensors = new Map(names.map((name) => [name, run.file.float32(start + name)]));
     const { keySize, valueSize, layers } = group;
     const shape = { keySize, valueSize, layers: layers.length, rank, blocks: n_blocks };
-    const options = { shape, moments: state.moments(group), rowLimit: ebs };
+    const options = { shape, moments: [state.moments(group)], rowLimit: ebs };
     networks.push(await ResidentNetwork.open(run.editable.runtime, method, tensors, options));
   }
   return new HyperEditor(method, run.description.token === 'all' ? 'all' : 'answers', networks);

@@ -7,11 +7,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { splitIntoBatches } from '../../src/data/split-batches.js';
 import type { TokenPair } from '../../src/data/tuple.js';
 import { HyperEditor } from '../../src/editors/hyper-editor.js';
-import { initialParameters } from '../../src/editors/hyper-network.js';
-import { malmen } from '../../src/editors/malmen.js';
+import { initialParameters, type Statistics } from '../../src/editors/hyper-network.js';
+import { dampedMalmen, malmen } from '../../src/editors/malmen.js';
 import { mend } from '../../src/editors/mend.js';
-import { ResidentNetwork } from '../../src/editors/resident-network.js';
-import { RunningMoments } from '../../src/editors/running-moments.js';
+import { emptyMoments, ResidentNetwork } from '../../src/editors/resident-network.js';
 import type { EditableModel, LayerTensors } from '../../src/engine/editable-model.js';
 import { LanguageModel } from '../../src/engine/language-model.js';
 import type { LayerGroup } from '../../src/engine/layer-group.js';
@@ -35,11 +34,19 @@ const batchSizes = [1, 3, facts];
 /** Network rows at once: less than a layer has, a part that does not divide them, and all. */
 const rowLimits = [7, 20, 8192];
 
-const settings = [
-  { method: malmen, tokens: 'answers' },
-  { method: malmen, tokens: 'all' },
-  { method: mend, tokens: 'answers' },
-] as const;
+interface Setting {
+  readonly method: typeof malmen;
+  readonly tokens: TokenChoice;
+  readonly statistics: Statistics;
+}
+
+const plain: Setting = { method: malmen, tokens: 'answers', statistics: 'shared' };
+const settings: readonly Setting[] = [
+  plain,
+  { ...plain, tokens: 'all' },
+  { ...plain, method: mend },
+  { method: dampedMalmen, tokens: 'answers', statistics: 'layer' },
+];
 
 interface Episode {
   readonly edits: readonly TokenPair[];
@@ -58,10 +65,10 @@ describe.each(goldenModels().filter(({ supported }) => supported))('$name', ({ f
   });
   afterAll(() => model.close());
 
-  describe.each(settings)('$method.name, $tokens', ({ method, tokens }) => {
+  describe.each(settings)('$method.name, $tokens, statistics: $statistics', (setting) => {
     let reference: StepNumbers;
     const step = async (batchSize: number, rowLimit: number) => {
-      const editor = await openEditor(editable, method, tokens, rowLimit);
+      const editor = await openEditor(editable, setting, rowLimit);
       const numbers = await stepNumbers(editable, editor, episode, batchSize);
       editor.close(model.runtime);
       return numbers;
@@ -87,7 +94,7 @@ describe.each(goldenModels().filter(({ supported }) => supported))('$name', ({ f
   it('a step leaves nothing beside the runtime, and the weight file as it was', async () => {
     const weights = () => [...model.folder.files.values()].map(({ path }) => digest(readFileSync(path)));
     const before = { files: weights(), memory: await editable.runtime.memory() };
-    const editor = await openEditor(editable, malmen, 'answers', 20);
+    const editor = await openEditor(editable, plain, 20);
     await stepNumbers(editable, editor, episode, 3);
     editor.close(model.runtime);
     expect(await editable.runtime.memory()).toEqual(before.memory);
@@ -97,7 +104,7 @@ describe.each(goldenModels().filter(({ supported }) => supported))('$name', ({ f
   it('applying a shift and undoing it restores weights and predictions bit for bit', async () => {
     const before = { weights: await downloads(editable, editable.base), answers: await answers(editable, episode) };
     const memory = await editable.runtime.memory();
-    const editor = await openEditor(editable, malmen, 'answers', 20);
+    const editor = await openEditor(editable, plain, 20);
     const shift = await editor.computeShift(editable, batched(editable, episode.edits, 3));
     const edited = await editable.shifted(shift);
     for (const { name } of editable.layers) expect(edited.get(name)!.id).not.toBe(editable.base.get(name)!.id);
@@ -124,20 +131,15 @@ function randomEpisode({ kind, vocabularySize: vocabulary }: ModelDefinition): E
 }
 
 /** Networks with every parameter away from its start, so that every gradient counts. */
-async function openEditor(
-  editable: EditableModel,
-  method: typeof malmen,
-  tokens: TokenChoice,
-  rowLimit: number,
-): Promise<HyperEditor> {
+async function openEditor(editable: EditableModel, setting: Setting, rowLimit: number): Promise<HyperEditor> {
   const random = new Random(seed);
   const networks: ResidentNetwork[] = [];
-  for (const group of editable.groups) networks.push(await openNetwork(editable, group, { method, rowLimit, random }));
-  return new HyperEditor(method, tokens, networks);
+  for (const group of editable.groups)
+    networks.push(await openNetwork(editable, group, { ...setting, rowLimit, random }));
+  return new HyperEditor(setting.method, setting.tokens, networks);
 }
 
-interface NetworkOptions {
-  readonly method: typeof malmen;
+interface NetworkOptions extends Setting {
   readonly rowLimit: number;
   readonly random: Random;
 }
@@ -145,16 +147,16 @@ interface NetworkOptions {
 function openNetwork(
   { runtime }: EditableModel,
   { keySize, valueSize, layers }: LayerGroup,
-  { method, rowLimit, random }: NetworkOptions,
+  { method, statistics, rowLimit, random }: NetworkOptions,
 ): Promise<ResidentNetwork> {
-  const shape = { keySize, valueSize, layers: layers.length, rank: 6, blocks: 2 };
+  const shape = { keySize, valueSize, layers: layers.length, rank: 6, blocks: 2, statistics };
   const tensors = initialParameters(shape, { learningRate: 0.01, logLambda: 0.5 }, random);
   for (const [name, { data }] of tensors) {
     if (name !== 'lr.weight') for (let i = 0; i < data.length; i++) data[i]! += 0.05 * random.normal();
   }
   return ResidentNetwork.open(runtime, method, tensors, {
     shape,
-    moments: new RunningMoments(keySize + valueSize),
+    moments: emptyMoments(shape),
     rowLimit,
   });
 }
@@ -191,8 +193,10 @@ async function stepNumbers(
   for (const [at, gradients] of result.gradients.entries()) {
     await collect(`gradient of network ${at},`)(gradients);
     editable.runtime.release(...gradients.values());
-    found.set(`mean of network ${at}`, editor.networks[at]!.moments.mean);
-    found.set(`deviation of network ${at}`, editor.networks[at]!.moments.deviation());
+    for (const [of, moments] of editor.networks[at]!.moments.entries()) {
+      found.set(`mean ${of} of network ${at}`, moments.mean);
+      found.set(`deviation ${of} of network ${at}`, moments.deviation());
+    }
   }
   return found;
 }
