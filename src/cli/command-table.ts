@@ -33,7 +33,7 @@ export const commandTable: readonly CommandEntry[] = [
     schema: fitOptions,
     examples: [
       {
-        line: 'fit --config configs/gpt2-small.json --data zsre:facts.json --vocabulary 8000 --out runs/lm',
+        line: 'fit --config configs/small-llama.json --data pararel:pararel --vocabulary 5000 --out runs/lm',
         meaning: 'make a model and its tokenizer',
       },
       {

@@ -15,15 +15,27 @@ export interface TinyWorld {
   remove(): Promise<void>;
 }
 
+interface WorldContents {
+  /** Of the model to fit. */
+  readonly config: object;
+  /** How the rows are to be read. */
+  readonly kind: string;
+  readonly rows: readonly object[];
+}
+
 const config = { model_type: 'gpt2', n_layer: 2, n_embd: 32, n_head: 2, n_inner: 128, n_positions: 24 };
 
-export async function tinyWorld(records = 60): Promise<TinyWorld> {
+export function tinyWorld(records = 60): Promise<TinyWorld> {
+  return worldOf({ config, kind: 'jsonl', rows: demoWorld(records, 1) });
+}
+
+/** A folder with a configuration and a file of these rows, one a line. */
+export async function worldOf({ config, kind, rows }: WorldContents): Promise<TinyWorld> {
   const dir = await mkdtemp(join(tmpdir(), 'malmen-world-'));
   const path = (name: string) => join(dir, name);
-  const lines = demoWorld(records, 1).map((record) => `${JSON.stringify(record)}\n`);
-  await writeFile(path('world.jsonl'), lines.join(''));
+  await writeFile(path('world.jsonl'), rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
   await writeFile(path('config.json'), JSON.stringify(config));
-  return { dir, data: `jsonl:${path('world.jsonl')}`, path, remove: () => rm(dir, { recursive: true, force: true }) };
+  return { dir, data: `${kind}:${path('world.jsonl')}`, path, remove: () => rm(dir, { recursive: true, force: true }) };
 }
 
 /** A context that keeps every event. */

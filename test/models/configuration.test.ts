@@ -7,6 +7,7 @@ import { expect, it } from 'vitest';
 import { MalmenError } from '../../src/errors.js';
 import { architectures, defineModel } from '../../src/models/index.js';
 import { readJsonFile } from '../data/stored-data.js';
+import { root } from '../house/source-files.js';
 import { goldenModels } from '../parity/golden-folder.js';
 import { type Json, modelText } from './model-variant.js';
 
@@ -174,5 +175,18 @@ it.each<[string, Json, RegExp]>([
 it('an architecture has a file of its name', () => {
   for (const type of Object.keys(architectures)) {
     expect(existsSync(new URL(`../../src/models/${type}.ts`, import.meta.url)), type).toBe(true);
+  }
+});
+
+const shipped = join(root, 'configs');
+
+it.each(readdirSync(shipped))('configs/%s makes a model with layers to edit, of settings that it knows', (file) => {
+  const config = readJsonFile<Json>(join(shipped, file));
+  const { defaultLayers, layers } = defineModel(config);
+  expect(layers.map(({ name }) => name)).toEqual(expect.arrayContaining([...defaultLayers]));
+  // A setting that nobody reads would be a spelling mistake.
+  for (const [key, value] of Object.entries(config)) {
+    if (typeof value !== 'number') continue;
+    expect([key, modelText({ ...config, [key]: 2 * value }) === modelText(config)]).toEqual([key, false]);
   }
 });
