@@ -7,6 +7,7 @@ import type { EditRecord } from '../data/record.js';
 import { readRecords } from '../data/spec.js';
 import { splitIntoBatches } from '../data/split-batches.js';
 import type { TokenizedRecord } from '../data/tokenized-record.js';
+import type { TokenPair } from '../data/tuple.js';
 import type { Editor } from '../editors/editor.js';
 import { assertSameBase, loadEditor, readEditorDescription } from '../editors/editor-folder.js';
 import { FineTuning } from '../editors/fine-tuning.js';
@@ -24,6 +25,7 @@ import { present } from '../util/present.js';
 import { reportPath, writeEditReport } from './edit-report.js';
 import type { CommandContext } from './events.js';
 import { generateAnswers, writes } from './generations.js';
+import { assertKeeps, keptInRound, keptPairs } from './kept-prompts.js';
 import { layerNorms } from './layer-norms.js';
 import { jobsOf } from './memory-job.js';
 import { planRun, type RunPlan, withMemoryReport } from './memory-limit.js';
@@ -99,7 +101,10 @@ async function editAndSave(
   const { model, hash } = subject;
   const tokenized = await tokenizeFor(subject, records);
   noteRules(records, context);
-  const { editable, editor, rounds, lambdaScale, plan, close } = await openEditor(subject, tokenized, options, context);
+  const kept = await keptPairs(subject, tokenized, options);
+  const opened = await openEditor(subject, { records: tokenized, kept }, options, context);
+  const { editable, editor, rounds, lambdaScale, plan, close } = opened;
+  assertKeeps(options, rounds);
   const start = performance.now();
   const batches = splitIntoBatches(
     tokenized.map((record) => record.edit),
@@ -112,6 +117,7 @@ async function editAndSave(
       signal: context.signal,
       rounds,
       lambdaScale,
+      kept: keptInRound(subject, kept, { ...options, ...plan }),
       onProgress: ({ done, total }) => context.emit({ kind: 'progress', stage: 'edit', done, total, unit: 'batches' }),
     },
   );
@@ -140,6 +146,12 @@ async function editAndSave(
   return { editor: editor.name, baseHash: hash, before, layers, editSeconds, leftOut, rounding };
 }
 
+/** What is edited, and what must stay. */
+interface Facts {
+  readonly records: readonly TokenizedRecord[];
+  readonly kept: readonly TokenPair[];
+}
+
 interface OpenEditor {
   readonly editable: EditableModel;
   readonly editor: Editor;
@@ -152,12 +164,13 @@ interface OpenEditor {
 
 async function openEditor(
   { model, hash }: Subject,
-  records: readonly TokenizedRecord[],
+  { records, kept }: Facts,
   options: EditOptions,
   context: CommandContext,
 ): Promise<OpenEditor> {
-  const asked = evaluatedPairs(records);
-  const job = { task: 'edit', model, pairs: asked, edits: records.map(({ edit }) => edit) } as const;
+  const pairs = [...evaluatedPairs(records), ...kept];
+  const edits = [...records.map(({ edit }) => edit), ...kept.slice(0, options.keepPrompts)];
+  const job = { task: 'edit', model, pairs, edits } as const;
   if (options.editor === 'ft') {
     const layers = model.layers(options.layers);
     const plan = planRun(options, jobsOf({ ...job, task: 'fine-tune', layers, tokens: 'answers' }), context);

@@ -110,6 +110,13 @@ export const trainOptions = z.strictObject({
     .describe(
       'keep the keys of the training facts’ true answers in place: their weight in the solve, in key rows for each number of a key (default: 1 where the data says what was true; 0: as published)',
     ),
+  wording: z
+    .number()
+    .nonnegative()
+    .default(4)
+    .describe(
+      'with --preserve: how much more the part of those keys counts that differs between wordings of one fact, so that edits take what all wordings share',
+    ),
   batch: count().default(100).describe('prompts per pass through the language model; never changes the result'),
   rank: count().default(256).describe('rank of the hyper-network'),
   blocks: count().default(2).describe('blocks of the hyper-network'),
@@ -154,6 +161,13 @@ export const editOptions = z.strictObject({
     .describe(
       '(default: as trained) factor of every lambda: above 1, with more rounds, other facts stay better in place',
     ),
+  keep: z
+    .string()
+    .optional()
+    .describe(
+      'facts that must stay, which say what is true (`was`): from the second round on, some are captured beside the edits, and what the shift has damaged is repaired; a KIND:PATH as for --records',
+    ),
+  keepPrompts: count().default(1000).describe('prompts of --keep drawn for each round'),
   layers: layers.describe('layers to fine-tune (only with --editor ft)'),
   batch: count().default(100).describe('prompts per pass through the language model'),
   ftSteps: count().default(20).describe('fine-tuning steps over all facts (only with --editor ft)'),

@@ -1,10 +1,11 @@
 // The bases that keep the training facts' own answers in place while others are edited, drawn from a training set.
 
-import { splitIntoBatches } from '../data/split-batches.js';
+import { knownPairs } from '../data/known-pairs.js';
+import { type SplitOptions, splitIntoBatches } from '../data/split-batches.js';
 import type { TokenizedRecord } from '../data/tokenized-record.js';
 import type { TokenPair } from '../data/tuple.js';
 import { metaMethod } from '../editors/editor-folder.js';
-import { preservingBases } from '../editors/preserved-keys.js';
+import { type PreservedBatch, preservingBases } from '../editors/preserved-keys.js';
 import type { EditableModel, LayerTensors } from '../engine/editable-model.js';
 import { MalmenError } from '../errors.js';
 import type { EditableLayer } from '../models/model.js';
@@ -21,20 +22,23 @@ const preservedPerKeySize = 3;
 /** Weight of the preserved keys unless asked otherwise. */
 const usualWeight = 1;
 
-type PreserveOptions = Pick<TrainOptions, 'preserve' | 'seed' | 'batch' | 'editor'>;
+/** A fact in some words and, where the data has any, in others. */
+export type Wording = readonly [some: TokenPair, other?: TokenPair];
+
+type PreserveOptions = Pick<TrainOptions, 'preserve' | 'wording' | 'seed' | 'batch' | 'editor'>;
 
 /**
  * Prompts whose answers are kept; none for a method without a lambda, and none, with a note, where nobody says what was true.
  * @throws MalmenError `bad-input` when `--preserve` was asked for and no record says what was true
  */
-export function preservedPairs(
+export function preservedWordings(
   records: readonly TokenizedRecord[],
   layers: readonly EditableLayer[],
   { preserve, seed, editor }: PreserveOptions,
   { emit }: CommandContext,
-): TokenPair[] {
+): Wording[] {
   if (preserve === 0 || !metaMethod(editor, false).hasLambda) return [];
-  const known = records.flatMap(knownPairs);
+  const known = records.flatMap(wordings);
   if (known.length === 0) {
     if (preserve !== undefined) throw new MalmenError('bad-input', `--preserve ${preserve}: ${nothingKnown}`);
     emit({ kind: 'note', text: `no known answers are kept in place: ${nothingKnown}` });
@@ -42,25 +46,44 @@ export function preservedPairs(
   const largestKey = Math.max(...layers.map(({ keySize }) => keySize));
   return Random.stream(seed, 'preserved')
     .shuffle(known)
-    .slice(0, preservedPerKeySize * largestKey);
+    .slice(0, Math.ceil((preservedPerKeySize * largestKey) / 2));
+}
+
+/** Each wording of a fact with the next one, the last with the first. */
+function wordings(record: TokenizedRecord): Wording[] {
+  const pairs = knownPairs(record);
+  return pairs.map((pair, at) => (pairs.length === 1 ? [pair] : [pair, pairs[(at + 1) % pairs.length]!]));
 }
 
 const nothingKnown = 'it takes records that say what is true before the edit (`was`), and this data has none';
 
-const knownPairs = ({ edit, rephrasings, was }: TokenizedRecord): TokenPair[] =>
-  was?.length ? [edit, ...rephrasings].map(({ prompt }) => ({ prompt, answer: was })) : [];
-
-/** Bases by layer in which the keys of `pairs` are white; none for no pairs. */
+/** Bases by layer in which the keys of all wordings are white; none for no wordings. */
 export async function preservedBases(
   editable: EditableModel,
-  pairs: readonly TokenPair[],
-  { preserve = usualWeight, batch: batchSize }: PreserveOptions,
+  known: readonly Wording[],
+  { preserve = usualWeight, wording: wordingWeight, batch: batchSize }: PreserveOptions,
   { emit }: CommandContext,
 ): Promise<LayerTensors> {
-  if (pairs.length === 0) return new Map();
-  const { kind } = editable.model.definition;
-  const batches = splitIntoBatches(pairs, { kind, batchSize, sortByLength: true }).map(({ batch }) => batch);
+  if (known.length === 0) return new Map();
+  const batches = splitWordings(known, { kind: editable.model.definition.kind, batchSize });
   const onBatch = (done: number) =>
     emit({ kind: 'progress', stage: 'preserve', done, total: batches.length, unit: 'batches' });
-  return preservingBases(editable, batches, preserve, onBatch);
+  return preservingBases(editable, batches, { weight: preserve, wordingWeight, onBatch });
+}
+
+/** Batches of prompts of like lengths, each with one of the same facts in other words. */
+function splitWordings(
+  known: readonly Wording[],
+  { kind, batchSize }: Pick<SplitOptions, 'kind' | 'batchSize'>,
+): PreservedBatch[] {
+  const length = ([{ prompt, answer }]: Wording) => prompt.length + answer.length;
+  const sorted = known.toSorted((a, b) => length(a) - length(b));
+  const [single, twofold] = [sorted.filter(([, other]) => !other), sorted.filter(([, other]) => other)];
+  const split = (pairs: readonly TokenPair[]) =>
+    splitIntoBatches(pairs, { kind, batchSize, sortByLength: false }).map(({ batch }) => batch);
+  const others = split(twofold.map(([, other]) => other!));
+  return [
+    ...split(single.map(([some]) => some)).map((batch) => ({ batch })),
+    ...split(twofold.map(([some]) => some)).map((batch, at) => ({ batch, reworded: others[at]! })),
+  ];
 }

@@ -21,7 +21,7 @@ import { Random } from '../util/random.js';
 import type { CommandContext } from './events.js';
 import { planRun, withMemoryReport } from './memory-limit.js';
 import type { TrainOptions } from './options.js';
-import { preservedBases, preservedPairs } from './preserved-bases.js';
+import { preservedBases, preservedWordings, type Wording } from './preserved-bases.js';
 import { startState } from './start-state.js';
 import { noteRules, type Subject, tokenizeFor, withSubject } from './subject.js';
 import { tokensOf, trainingJobs } from './training-jobs.js';
@@ -83,7 +83,7 @@ async function trainOn(
     });
   }
   const sampler = new EpisodeSampler(tokenized, options);
-  const preserved = preservedPairs(tokenized, subject.model.layers(options.layers), options, context);
+  const preserved = preservedWordings(tokenized, subject.model.layers(options.layers), options, context);
   const { run, state } = await openRun(subject, options);
   const finished = await run.finished<TrainResult>();
   if (finished && state && state.step >= options.steps) {
@@ -114,7 +114,7 @@ function openRun({ model, hash }: Subject, options: TrainOptions) {
 
 interface OpenedRun {
   /** Prompts whose answers are kept in place. */
-  readonly preserved: readonly TokenPair[];
+  readonly preserved: readonly Wording[];
   readonly run: RunFolder;
   readonly state: RunState | undefined;
 }

@@ -21,6 +21,11 @@ export interface ComputeShiftOptions {
   readonly rounds?: number;
   /** Factor of every lambda: above 1, each round changes less and other facts stay better in place. 1 by default. */
   readonly lambdaScale?: number;
+  /**
+   * Prompts under answers that must stay, to be captured beside the facts in a round after the first (`round` is 1 then): what
+   * the shift so far has damaged asks for its repair. The same number of batches for every round.
+   */
+  readonly kept?: (round: number) => readonly AnswerBatch[];
   /** Called with the number of batches done. */
   readonly onProgress?: (progress: EditProgress) => void;
 }

@@ -37,6 +37,14 @@ export interface SolvedEdit {
   release(): void;
 }
 
+/** One round of an edit: what it captures, under which weights, and after how many batches of earlier rounds. */
+interface Round {
+  readonly batches: readonly AnswerBatch[];
+  readonly weights: LayerTensors;
+  readonly number: number;
+  readonly before: number;
+}
+
 export class HyperEditor implements Editor {
   readonly name: string;
   readonly method: MetaMethod;
@@ -91,11 +99,13 @@ export class HyperEditor implements Editor {
     batches: readonly AnswerBatch[],
     options: ComputeShiftOptions = {},
   ): Promise<LayerTensors> {
-    const { rounds = 1 } = options;
-    let total = await this.#round(model, batches, model.base, 0, options);
-    for (let round = 1; round < rounds; round++) {
+    const { rounds = 1, kept = () => [] } = options;
+    let total = await this.#round(model, { batches, weights: model.base, number: 0, before: 0 }, options);
+    for (let number = 1, before = batches.length; number < rounds; number++) {
       const weights = await model.shifted(total);
-      const more = await this.#round(model, batches, weights, round, options);
+      const all = [...batches, ...kept(number)];
+      const more = await this.#round(model, { batches: all, weights, number, before }, options);
+      before += all.length;
       model.releaseWeights(weights);
       const sum = await addShifts(model.runtime, total, more);
       model.runtime.release(...total.values(), ...more.values());
@@ -104,37 +114,25 @@ export class HyperEditor implements Editor {
     return total;
   }
 
-  async #round(
-    model: EditableModel,
-    batches: readonly AnswerBatch[],
-    weights: LayerTensors,
-    round: number,
-    options: ComputeShiftOptions,
-  ): Promise<LayerTensors> {
-    const rows = sumRows(batches.map((batch) => model.rowCounts(batch, this.tokens)));
-    const { solved } = await this.solve(
-      model,
-      this.#streamed(model, batches, weights, round, options),
-      rows,
-      options.lambdaScale,
-    );
+  async #round(model: EditableModel, round: Round, options: ComputeShiftOptions): Promise<LayerTensors> {
+    const rows = sumRows(round.batches.map((batch) => model.rowCounts(batch, this.tokens)));
+    const { solved } = await this.solve(model, this.#streamed(model, round, options), rows, options.lambdaScale);
     return new Map([...solved].map(([layer, edit]) => [layer, edit.takeShift()]));
   }
 
   /** Captures batch after batch; each chunk is released before the next is made, so memory does not grow with the edits. */
   async *#streamed(
     model: EditableModel,
-    batches: readonly AnswerBatch[],
-    weights: LayerTensors,
-    round: number,
+    { batches, weights, number, before }: Round,
     { signal, onProgress, rounds = 1 }: ComputeShiftOptions,
   ): AsyncGenerator<RowChunk> {
+    const total = before + (rounds - number) * batches.length;
     for (const [done, batch] of batches.entries()) {
       signal?.throwIfAborted();
       const chunk = await this.capture(model, batch, { weights });
       yield chunk;
       this.releaseChunk(model, chunk);
-      onProgress?.({ done: round * batches.length + done + 1, total: rounds * batches.length });
+      onProgress?.({ done: before + done + 1, total });
     }
   }
 

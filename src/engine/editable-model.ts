@@ -107,6 +107,11 @@ export class EditableModel {
     return new Map([...this.#programs.capturedRows(tokens)].map(([layer, rows]) => [layer, counts[rows]]));
   }
 
+  /** Whether a capture at the answers has one row for each answer token of this layer: of an encoder's, it has the prompt's. */
+  hasAnswerRows(layer: string): boolean {
+    return this.#programs.capturedRows('answers').get(layer) === 'answers';
+  }
+
   #groupCounts(batch: ModelBatch, tokens: TokenChoice): number[][] {
     const counts = this.rowCounts(batch, tokens);
     return this.groups.map(({ layers }) => layers.map(({ name }) => counts.get(name)!));

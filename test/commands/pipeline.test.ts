@@ -136,6 +136,42 @@ test('inspect tells a model, an editor and a file apart', async () => {
   expect(kinds).toEqual(['model', 'editor', 'file']);
 });
 
+describe('edit --keep', () => {
+  const keep = () => ({ keep: `${world.data}#20:`, rounds: 6, lambdaScale: 1, generate: false });
+
+  /** Share of the kept facts' prompts that are still answered as they were. */
+  async function stillTrue(name: string): Promise<number> {
+    const records = (await readRecords(`${world.data}#20:`)).map(({ was, ...record }) => {
+      return { ...record, edit: { ...record.edit, answer: was! }, rephrasings: [], unrelated: [] };
+    });
+    await writeFile(world.path('kept.jsonl'), records.map((record) => `${JSON.stringify(record)}\n`).join(''));
+    const options = { model: world.path(name), records: `jsonl:${world.path('kept.jsonl')}`, generate: false };
+    return (await evaluate(evalOptions.parse(options), collecting())).scores.es;
+  }
+
+  test('repairs what the shift damages, the same way for the same seed', async () => {
+    const { keep: spec, ...alone } = keep();
+    const without = await edit(editTiny(world, { ...alone, out: world.path('unkept') }), collecting());
+    const beside = await edit(editTiny(world, { ...alone, keep: spec, out: world.path('kept') }), collecting());
+    await edit(editTiny(world, { ...alone, keep: spec, out: world.path('kept-again') }), collecting());
+    const [first, again] = ['kept', 'kept-again'].map((name) => readFile(world.path(`${name}/shift.safetensors`)));
+    expect(await again).toEqual(await first);
+    expect(await stillTrue('kept')).toBeGreaterThan(await stillTrue('unkept'));
+    expect(beside.scores.es).toBeGreaterThan(without.scores.es - 0.1);
+  });
+
+  test.each([
+    ['of plain fine-tuning', { editor: 'ft' }, 'fine-tuning'],
+    ['in an edit of one round', { rounds: 1 }, '--rounds'],
+    ['of nothing but edited prompts', { keep: () => `${world.data}#20` }, 'is not edited'],
+  ])('%s is refused', async (_, more, word) => {
+    const options = { ...keep(), ...more, out: world.path('never') };
+    const spec = typeof options.keep === 'function' ? options.keep() : options.keep;
+    await expect(edit(editTiny(world, { ...options, keep: spec }), collecting())).rejects.toThrow(word);
+    await expect(stat(world.path('never'))).rejects.toThrow();
+  });
+});
+
 describe('refused', () => {
   const refuse = (promise: Promise<unknown>, code: string, ...words: string[]) =>
     promise.then(

@@ -1,0 +1,56 @@
+// Facts that must stay while others are edited (`edit --keep`): a sample of them for each round.
+
+import { knownPairs } from '../data/known-pairs.js';
+import { readRecords } from '../data/spec.js';
+import { splitIntoBatches } from '../data/split-batches.js';
+import type { TokenizedRecord } from '../data/tokenized-record.js';
+import type { TokenPair } from '../data/tuple.js';
+import type { AnswerBatch } from '../editors/editor.js';
+import { MalmenError } from '../errors.js';
+import { Random } from '../util/random.js';
+import type { EditOptions } from './options.js';
+import { type Subject, tokenizeFor } from './subject.js';
+
+/**
+ * All prompts of the facts to keep, each under its true answer; none without `--keep`. A fact that is edited in any of its words is not kept.
+ * @throws MalmenError `bad-input` when no record says what is true
+ */
+export async function keptPairs(
+  subject: Subject,
+  edited: readonly TokenizedRecord[],
+  { keep }: Pick<EditOptions, 'keep'>,
+): Promise<TokenPair[]> {
+  if (keep === undefined) return [];
+  const records = await tokenizeFor(subject, await readRecords(keep));
+  const changed = new Set(edited.flatMap(({ edit, rephrasings }) => [edit, ...rephrasings].map(promptText)));
+  const stays = (pairs: readonly TokenPair[]) => !pairs.some((pair) => changed.has(promptText(pair)));
+  const pairs = records.map(knownPairs).filter(stays).flat();
+  if (pairs.length > 0) return pairs;
+  throw new MalmenError(
+    'bad-input',
+    `--keep ${keep}: no record says what is true (\`was\`) of a fact that is not edited; nothing could be kept`,
+  );
+}
+
+const promptText = ({ prompt }: TokenPair) => String(prompt);
+
+/** @throws MalmenError `bad-input` where `--keep` could do nothing */
+export function assertKeeps({ keep, editor }: Pick<EditOptions, 'keep' | 'editor'>, rounds: number): void {
+  if (keep === undefined || (editor !== 'ft' && rounds > 1)) return;
+  const why =
+    editor === 'ft' ? 'plain fine-tuning keeps nothing' : 'an edit of one round has no second one; add --rounds';
+  throw new MalmenError('bad-input', `--keep takes effect from the second round of a trained editor on: ${why}`);
+}
+
+/** Draws `--keep-prompts` of them anew for every round, the same ones for the same seed. */
+export function keptInRound(
+  { model: { definition } }: Subject,
+  pairs: readonly TokenPair[],
+  { keepPrompts, seed, batch: batchSize }: Pick<EditOptions, 'keepPrompts' | 'seed' | 'batch'>,
+): (round: number) => readonly AnswerBatch[] {
+  return (round) => {
+    const drawn = Random.stream(seed, `kept in round ${round}`).shuffle(pairs).slice(0, keepPrompts);
+    const splitting = { kind: definition.kind, batchSize, sortByLength: true };
+    return splitIntoBatches(drawn, splitting).map(({ batch }) => batch);
+  };
+}
