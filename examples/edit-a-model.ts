@@ -41,11 +41,12 @@ export async function editModel({ model: dir, editor: editorDir, records, shift:
     // The edited layers become inputs of the computation; the weights themselves are never written to.
     const editable = await model.editing(model.layers(description.layers));
     const editor = await loadEditor(editorDir, description, editable, 8192);
+    const { rounds, lambdaScale } = description;
     const tokenizer = await openTokenizer(dir);
     const tokenized = await tokenizeRecords(tokenizer, facts, model.definition);
 
     // Edit and ask in one go: scores before and after, and a row per fact.
-    const { rows, scores } = await scoreEdit(editable, editor, tokenized, { batch: 100, rounds: description.rounds });
+    const { rows, scores } = await scoreEdit(editable, editor, tokenized, { batch: 100, rounds, lambdaScale });
     for (const { id, before, after } of rows) console.log(`${id}: ${before.es.toFixed(2)} -> ${after.es.toFixed(2)}`);
 
     // The shift itself: what is added to each layer. It is far smaller than the model, and undone by leaving it out.
@@ -53,7 +54,7 @@ export async function editModel({ model: dir, editor: editorDir, records, shift:
     const batches = splitIntoBatches(pairs, { kind: model.definition.kind, batchSize: 100, sortByLength: true }).map(
       ({ batch }) => batch,
     );
-    const shift = await editor.computeShift(editable, batches, { rounds: description.rounds });
+    const shift = await editor.computeShift(editable, batches, { rounds, lambdaScale });
     const modules = new Map<string, TensorOf<'f32'>>();
     for (const [name, resident] of shift) modules.set(name, await model.runtime.download<TensorOf<'f32'>>(resident));
     await saveShift(out, { baseHash, editor: editor.name, modules });

@@ -7,7 +7,8 @@ export type StorageDType = 'f32' | 'f16' | 'bf16' | 'f64' | 'i64' | 'i32' | 'i16
 /** Element types that values of the tensor language and host tensors have. */
 export type DType = 'f32' | 'i64';
 
-interface TensorData {
+/** The array that holds each element type. */
+export interface TensorData {
   readonly f32: Float32Array;
   readonly i64: BigInt64Array;
 }

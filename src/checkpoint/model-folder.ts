@@ -16,7 +16,7 @@ export interface ModelFolder {
   readonly dir: string;
   readonly config: Readonly<Record<string, unknown>>;
   readonly tensors: ReadonlyMap<string, TensorEntry>;
-  /** The weight files in order, by the names that they have inside a folder. */
+  /** The weight files in order, by the names that they have inside a folder. @internal */
   readonly files: ReadonlyMap<string, WeightFile>;
   /** Name of the index that led to them, where they are shards. */
   readonly index?: string;

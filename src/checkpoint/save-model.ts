@@ -12,6 +12,7 @@ import { tensorSource, writeSafetensors } from './safetensors.js';
 import { elementOffsets, fileBytes, spanBytes, type TensorEntry } from './stored-tensor.js';
 import type { WeightFile } from './weight-file.js';
 
+/** A model folder to write: that of `base` with other values in the edited tensors. */
 export interface SaveEditedModel {
   readonly base: ModelFolder;
   readonly out: string;

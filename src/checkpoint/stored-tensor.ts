@@ -5,6 +5,7 @@ import { fileError, MalmenError } from '../errors.js';
 import { bf16ToF32, elementCount, f16ToF32, type StorageDType, storageBytes, type Tensor } from '../tensor.js';
 import { readFully, withFile } from './read-file.js';
 
+/** A tensor of a checkpoint: what it is, and which bytes of which file. */
 export interface TensorEntry {
   readonly name: string;
   readonly dtype: StorageDType;

@@ -8,6 +8,7 @@ import { firstNotFinite } from './finite.js';
 import type { ModelFolder } from './model-folder.js';
 import { type TensorEntry, tensorBytes } from './stored-tensor.js';
 
+/** How a pass over all weights is watched and stopped. */
 export interface ScanOptions {
   readonly signal?: AbortSignal;
   /** Called after each piece of a few megabytes. */
@@ -15,7 +16,8 @@ export interface ScanOptions {
 }
 
 /**
- * {@link contentHash} and {@link assertFinite} in one pass: about 0.5 s for 500 MB that the system has in memory.
+ * Checks that every number is finite and hashes the content (sha256, see docs/formats.md), in one pass: about 0.5 s for 500 MB that the
+ * system has in memory.
  * @throws MalmenError that names the first tensor and element that is not a finite number
  */
 export async function verifyWeights({ tensors }: ModelFolder, options: ScanOptions = {}): Promise<string> {

@@ -25,6 +25,7 @@ import { jobsOf } from './memory-job.js';
 import { planRun } from './memory-limit.js';
 import type { BenchOptions } from './options.js';
 
+/** What was measured, and the time that the arithmetic alone would take. */
 export interface BenchResult {
   readonly what: BenchOptions['what'];
   /** The fastest run. */

@@ -21,6 +21,7 @@ import type { ConvertOptions } from './options.js';
 import { withModel } from './subject.js';
 import { momentsToSave } from './training-state.js';
 
+/** What became of a published editor. */
 export interface ConvertResult {
   readonly out: string;
   readonly editor: string;
@@ -34,6 +35,7 @@ export interface ConvertResult {
 /** Rows that go through a network at once while nothing is computed: none. */
 const rowLimit = 1;
 
+/** Makes an editor folder of what the published code saved. */
 export async function convert(options: ConvertOptions, context: CommandContext): Promise<ConvertResult> {
   const published = await readPublishedEditor(options.net);
   const optimizer =

@@ -33,6 +33,7 @@ export type CommandEvent =
 
 /** What every command is given besides its options. */
 export interface CommandContext {
+  /** Called with everything that the command tells. */
   readonly emit: (event: CommandEvent) => void;
   /** Aborted on Ctrl-C: a command saves what can be resumed and throws MalmenError `interrupted`. */
   readonly signal: AbortSignal;

@@ -17,6 +17,7 @@ import type { InspectOptions } from './options.js';
 /** What a path holds; `kind` tells which. */
 export type InspectResult = ModelReport | EditorReport | FileReport;
 
+/** A language model: its layers, and the memory that a job takes. */
 export interface ModelReport {
   readonly kind: 'model';
   readonly modelType: string;
@@ -31,14 +32,17 @@ export interface ModelReport {
   readonly memory: readonly JobMemory[];
 }
 
+/** The memory of one task, run in one way. */
 export interface JobMemory extends MemoryEstimate {
   readonly task: 'edit' | 'train';
 }
 
+/** A trained editor. */
 export interface EditorReport extends EditorDescription {
   readonly kind: 'editor';
 }
 
+/** A file of weights. */
 export interface FileReport {
   readonly kind: 'file';
   readonly metadata: Readonly<Record<string, string>>;

@@ -7,6 +7,7 @@ import { predictPairs } from '../eval/predict.js';
 import { type FactOdds, factOdds, hasTruth, type OddsScores, oddsPairs, summarizeOdds } from '../eval/target-odds.js';
 import type { CommandContext, CommandEvent } from './events.js';
 
+/** CounterFact's own metrics, before and after an edit. */
 export interface OddsReport {
   readonly before: OddsScores;
   readonly after: OddsScores;

@@ -2,6 +2,7 @@
 
 import { bf16ToF32, f16ToF32, f32ToBf16, f32ToF16, type LazyTensor, type StorageDType } from '../tensor.js';
 
+/** What storing an edit in 16 bits changes. */
 export interface Rounding {
   /** The 16-bit types that edited weights are stored in. */
   readonly dtypes: readonly string[];

@@ -4,6 +4,7 @@ import { f32, i64, type TensorOf } from '../tensor.js';
 import type { AskedBatch } from './asked-batch.js';
 import type { TokenPair } from './tuple.js';
 
+/** Prompt and answer without its last token in one row; each answer token is the label of the row before it. */
 export type DecoderBatch = AskedBatch<{
   /** [batch, tokens] */
   readonly positions: TensorOf<'i64'>;

@@ -94,7 +94,8 @@ function parseSlice(slice: string, text: string): Spec['slice'] {
   return { start: Number(start || 0), end: Number(count || end || Number.POSITIVE_INFINITY) };
 }
 
-interface ReadOptions {
+/** How a reading is stopped. */
+export interface ReadOptions {
   readonly signal?: AbortSignal;
 }
 

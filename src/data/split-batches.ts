@@ -6,6 +6,7 @@ import { type ClaimBatch, claimBatch } from './claim-batch.js';
 import { inputLength, type TokenPair } from './tuple.js';
 import { type TwoSidedBatch, twoSidedBatch } from './two-sided-batch.js';
 
+/** A batch as one kind of model reads it. */
 export type TokenBatch = DecoderBatch | ClaimBatch | TwoSidedBatch;
 
 type MakeBatch = (pairs: readonly TokenPair[], options: BatchOptions) => TokenBatch;
@@ -27,6 +28,7 @@ export interface IndexedBatch {
   readonly indices: readonly number[];
 }
 
+/** How many sequences go together, and how they are padded. */
 export interface SplitOptions extends BatchOptions {
   readonly kind: ModelKind;
   /** Sequences in a batch at most. */
@@ -37,6 +39,7 @@ export interface SplitOptions extends BatchOptions {
   readonly sortByLength?: boolean;
 }
 
+/** Batches of token ids for a kind of model, in the order of the list or by length. */
 export function splitIntoBatches(pairs: readonly TokenPair[], options: SplitOptions): IndexedBatch[] {
   const lengths = pairs.map((pair) => inputLength(pair, options.kind));
   const order = pairs.map((_, index) => index);

@@ -12,7 +12,7 @@ export interface TokenPair {
 }
 
 /** Token ids of many texts. */
-type Encode = (texts: readonly string[]) => Promise<readonly (readonly number[])[]>;
+export type Encode = (texts: readonly string[]) => Promise<readonly (readonly number[])[]>;
 
 /** How a tokenizer makes what is to be continued, what continues it after one space, and what is read as a whole. */
 export interface TextEncoders {

@@ -7,7 +7,7 @@ import type { TokenPair } from './tuple.js';
 
 /** Every real token of the decoder is an answer row, flat index b*decoderTokens + t. */
 export type TwoSidedBatch = AskedBatch<{
-  /** [batch, decoderTokens]: the start token, then the answer without its last token */
+  /** [batch, decoderTokens], the start token, then the answer without its last token */
   readonly decoderIds: TensorOf<'i64'>;
 }>;
 

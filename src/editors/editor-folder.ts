@@ -133,7 +133,10 @@ export function assertSameBase(
   );
 }
 
-/** Opens the networks of a saved editor for a model whose layers are those of the description. */
+/**
+ * Opens the networks of a saved editor for a model whose layers are those of the description. At most `rowLimit` rows go through a
+ * network at once: it bounds memory and never changes the result.
+ */
 export async function loadEditor(
   folder: string,
   description: EditorDescription,

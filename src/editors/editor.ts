@@ -9,6 +9,7 @@ export interface AnswerBatch extends ModelBatch {
   readonly answerCounts: readonly number[];
 }
 
+/** Batches done, of all rounds together. */
 export interface EditProgress {
   readonly done: number;
   readonly total: number;

@@ -8,6 +8,7 @@ import { asShift } from '../engine/weight-shift.js';
 import { zeros } from '../tensor.js';
 import { type AnswerBatch, answerCount, type ComputeShiftOptions, type Editor } from './editor.js';
 
+/** How long and how fast is fine-tuned. */
 export interface FineTuningSettings {
   /** Passes over all edits, each one step of Adam. */
   readonly steps: number;

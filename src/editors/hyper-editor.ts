@@ -45,16 +45,20 @@ interface Round {
   readonly before: number;
 }
 
+/** A trained editor with its networks opened on a device. Close it when done. */
 export class HyperEditor implements Editor {
   readonly name: string;
+  /** @internal */
   readonly method: MetaMethod;
+  /** Whose keys it captures. */
   readonly tokens: TokenChoice;
-  /** One per group of the model's layers. */
+  /** One per group of the model's layers. @internal */
   readonly networks: readonly ResidentNetwork[];
 
-  /** Bases in which the keys to preserve are white, by layer; empty as published. Owned by the editor. */
+  /** Bases in which the keys to preserve are white, by layer; empty as published. Owned by the editor. @internal */
   readonly whitenings: LayerTensors;
 
+  /** @internal */
   constructor(
     method: MetaMethod,
     tokens: TokenChoice,
@@ -71,6 +75,7 @@ export class HyperEditor implements Editor {
   /**
    * Keys and value gradients of one batch. The gradient of a token does not depend on how many others are edited with it:
    * `scale` is 1 except where a published reduction is asked for.
+   * @internal
    */
   async capture(
     model: EditableModel,
@@ -81,11 +86,12 @@ export class HyperEditor implements Editor {
     return { rows: model.rowCounts(batch, this.tokens), loss, groups: rows };
   }
 
+  /** @internal */
   releaseChunk(model: EditableModel, { groups }: RowChunk): void {
     model.runtime.release(...groups.flatMap(({ keys, valueGradients }) => [keys, valueGradients]));
   }
 
-  /** Updates the running statistics; only training does this. */
+  /** Updates the running statistics; only training does this. @internal */
   async observe(chunk: RowChunk): Promise<void> {
     for (const [group, network] of this.networks.entries()) await network.observe(chunk.groups[group]!);
   }
@@ -136,7 +142,7 @@ export class HyperEditor implements Editor {
     }
   }
 
-  /** Makes the shift of all chunks; `rows` is the sum of theirs. The chunks stay the caller's. */
+  /** Makes the shift of all chunks; `rows` is the sum of theirs. The chunks stay the caller's. @internal */
   async solve(
     model: EditableModel,
     chunks: Iterable<RowChunk> | AsyncIterable<RowChunk>,
@@ -204,6 +210,7 @@ export class HyperEditor implements Editor {
   /**
    * From d(loss)/d(edited weight) (checkpoint layout; released here) to gradients of every network's parameters,
    * `lamda.weight` among them where the method has a lambda.
+   * @internal
    */
   async learn(
     model: EditableModel,

@@ -63,6 +63,7 @@ export class EditableModel {
     this.#schedule = schedule;
   }
 
+  /** @internal */
   static async open(model: OpenModel, layers: readonly EditableLayer[], schedule: Schedule): Promise<EditableModel> {
     const programs = new LanguageModelPrograms(model.definition, layers);
     const running =
@@ -97,6 +98,7 @@ export class EditableModel {
     return this.#schedule.freeze(batch);
   }
 
+  /** Releases what {@link freeze} made. */
   releaseFrozen({ crossing }: FrozenBatch): void {
     this.runtime.release(...Object.values(crossing));
   }
@@ -149,6 +151,7 @@ export class EditableModel {
     return this.#schedule.logits(frozen, weights);
   }
 
+  /** The most likely token at each answer row, and how unlikely its label is. */
   predict(frozen: FrozenBatch, weights: LayerTensors): Promise<Predictions> {
     return this.#schedule.predict(frozen, weights);
   }

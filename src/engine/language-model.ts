@@ -16,6 +16,7 @@ import { openRuntime, type RuntimeOptions } from './open-runtime.js';
 import type { Resident, Runtime, WeightBinding } from './runtime.js';
 import type { Schedule } from './schedule.js';
 
+/** Where and how a model is opened: the device and its threads, a file of weights instead of the folder's own. */
 export interface OpenModelOptions extends Partial<RuntimeOptions>, OpenFolderOptions {}
 
 /** A model folder, opened on a device: checked tensors, mapped weights. Close it when done. */
@@ -74,6 +75,7 @@ export class LanguageModel implements OpenModel {
    * Frozen programs map their weights from the checkpoint's files. `fed` weights are given with each run instead.
    * Live programs come in several variants that use the same weights: those in float32 are read once and fed to all of
    * them ({@link residentWeight}), because every session that maps a file counts its pages again.
+   * @internal
    */
   binding(fed: (parameter: string) => boolean): WeightBinding {
     const folders = new Set([...this.#entries.values()].map(({ path }) => dirname(path)));
@@ -86,17 +88,17 @@ export class LanguageModel implements OpenModel {
     return { source: (name) => (fed(name) ? 'fed' : external(this.entry(name))), folder: [...folders][0]! };
   }
 
-  /** Whether a weight is stored as programs compute: 16-bit weights stay mapped and are cast where they are used. */
+  /** Whether a weight is stored as programs compute: 16-bit weights stay mapped and are cast where they are used. @internal */
   isFloat32(parameter: string): boolean {
     return this.entry(parameter).dtype === 'f32';
   }
 
-  /** Whether programs can map a weight: its elements follow each other in the file. */
+  /** Whether programs can map a weight: its elements follow each other in the file. @internal */
   isMapped(parameter: string): boolean {
     return this.entry(parameter).strides === undefined;
   }
 
-  /** A weight as a resident, read at its first use and kept as long as the model is open. */
+  /** A weight as a resident, read at its first use and kept as long as the model is open. @internal */
   residentWeight(parameter: string): Promise<Resident> {
     const known =
       this.#resident.get(parameter) ??
@@ -117,6 +119,7 @@ export class LanguageModel implements OpenModel {
     return (await readTensor(this.entry(parameter))) as TensorOf<'f32'>;
   }
 
+  /** Releases everything that belongs to the model, on the device and in memory. */
   close(): Promise<void> {
     return this.runtime.close();
   }

@@ -3,6 +3,7 @@
 import type { EditableLayer } from '../models/model.js';
 import { type Resident, residentRows } from './runtime.js';
 
+/** Layers of one shape, which share one hyper-network. */
 export interface LayerGroup {
   readonly keySize: number;
   readonly valueSize: number;

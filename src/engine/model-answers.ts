@@ -23,22 +23,26 @@ export interface KeyStack {
   readonly counts: readonly number[];
 }
 
+/** Keys of some layers, and the gradient of the loss for their outputs at the same tokens. */
 export interface CapturedRows extends KeyStack {
   /** [rows, valueSize] */
   readonly valueGradients: Resident;
 }
 
+/** What one batch of edits gave: the summed loss, and the rows of each group of layers. */
 export interface Capture {
   readonly loss: number;
   readonly rows: readonly CapturedRows[];
 }
 
+/** The loss of one batch and its gradient for each edited weight. */
 export interface LossGradient {
   readonly loss: number;
   /** In the checkpoint's layout. */
   readonly gradients: LayerTensors;
 }
 
+/** Which loss, how it is scaled, and what it is added to. */
 export interface GradientRequest {
   /** Factor of the summed token losses: 1 / (number of answer tokens that the mean is over). */
   readonly scale: number;
@@ -48,6 +52,7 @@ export interface GradientRequest {
   readonly sums?: LayerTensors;
 }
 
+/** What a model says at the answer rows of one batch, teacher forced. */
 export interface Predictions {
   /** The most likely token at each answer row. */
   readonly predicted: BigInt64Array;
@@ -58,6 +63,7 @@ export interface Predictions {
 /** Keys and values of attention of all tokens that were read, by name; resident. */
 export type Memory = ReadonlyMap<string, Resident>;
 
+/** What can be asked of a step of writing. */
 export interface StepOutputs {
   /** [answers], the most likely token */
   readonly predicted: TensorOf<'i64'>;

@@ -50,20 +50,25 @@ export interface RunResult {
 /** A device: compiles programs, runs them, and keeps tensors beside them. */
 export interface Runtime {
   readonly device: Device;
-  /** Compiles once: the same program with the same binding object is compiled only the first time. */
+  /** Compiles once: the same program with the same binding object is compiled only the first time. @internal */
   compile(program: Program, binding: WeightBinding): Promise<Compiled>;
+  /** Runs a compiled program. @internal */
   run(compiled: Compiled, feeds: Feeds, options?: RunOptions): Promise<RunResult>;
   /** Copies a tensor there; with `move` the tensor's memory itself goes, and the caller must not touch it any more. */
   upload(tensor: Tensor, options?: { readonly move?: boolean }): Promise<Resident>;
+  /** Copies a tensor here; the resident stays. */
   download<T extends Tensor = Tensor>(resident: Resident): Promise<T>;
   /** A second owner of the same stored tensor: each is released once, the storage goes with the last. */
   share(resident: Resident): Promise<Resident>;
+  /** Gives residents back, each exactly once. */
   release(...residents: readonly Resident[]): void;
   /** Bytes that residents hold now; storage with two owners counts once. */
   memory(): Promise<RuntimeMemory>;
+  /** Ends the device's worker; what is still resident goes with it. */
   close(): Promise<void>;
 }
 
+/** What residents take up. */
 export interface RuntimeMemory {
   readonly residentBytes: number;
   readonly residents: number;

@@ -3,6 +3,7 @@
 import type { BeforeAfter } from './evaluate.js';
 import { agreement, mean, success } from './metrics.js';
 
+/** Locality measured on prompts of ours, where the records bring none. */
 export interface NeutralScores {
   readonly prompts: number;
   /** Share of answer tokens predicted as before the edit, its mean over prompts. */

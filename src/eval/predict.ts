@@ -6,10 +6,12 @@ import type { TokenPair } from '../data/tuple.js';
 import type { EditableModel, LayerTensors } from '../engine/editable-model.js';
 import type { AnswerPrediction } from './metrics.js';
 
+/** How many prompts go together, and how asking is watched and stopped. */
 export interface PredictOptions {
   /** Prompts per pass. */
   readonly batch: number;
   readonly signal?: AbortSignal;
+  /** Called with the prompts done and their number. */
   readonly onProgress?: (done: number, total: number) => void;
 }
 

@@ -75,6 +75,7 @@ export interface ModelDefinition {
   readonly defaultLayers: readonly string[];
   /** The tensor of a checkpoint that holds a parameter, given all names of that checkpoint. */
   tensorName(parameter: string, checkpoint: ReadonlySet<string>): string;
+  /** The computation as a graph. @internal */
   forward(options: ForwardOptions): Forward;
 }
 

@@ -25,6 +25,7 @@ export interface ReportData {
   readonly command: string;
 }
 
+/** Frobenius norms of a layer: of what was added and of what it was added to. */
 export interface LayerNorms {
   readonly name: string;
   readonly shiftNorm: number;

@@ -4,6 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse as parseYaml } from 'yaml';
+import { loadShift } from '../../src/checkpoint/shift-file.js';
 import { runCli } from '../../src/cli/run.js';
 import { check } from '../../src/commands/check.js';
 import { edit } from '../../src/commands/edit.js';
@@ -169,12 +170,19 @@ test('the commands of the README run, one after another, on a small model', asyn
   }
 });
 
-test('the example edits a model with the public API', async () => {
+test('the example edits a model with the public API as the command does', async () => {
   const { editModel } = await import('../../examples/edit-a-model.js');
   const shift = world.path('example.safetensors');
   const paths = { model: world.path('lm'), editor: world.path('readme/editor'), records: await twoColumns(), shift };
   const scores = await editModel(paths);
   expect(scores.facts).toBe(4);
+  const [own, edited] = [await loadShift(shift), await loadShift(world.path('readme/edited/shift.safetensors'))];
+  for (const [layer, { data }] of edited.modules) {
+    const largest = Math.max(...data.map(Math.abs));
+    const found = own.modules.get(layer)!.data;
+    expect(largest).toBeGreaterThan(0);
+    expect(Math.max(...data.map((value, at) => Math.abs(value - found[at]!))) / largest, layer).toBeLessThan(1e-3);
+  }
   const asked = { model: paths.model, shift, records: paths.records, threads: 1, generate: false };
   expect((await evaluate(evalOptions.parse(asked), collecting())).scores.es).toBeCloseTo(scores.es, 6);
 });
