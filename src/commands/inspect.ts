@@ -121,9 +121,9 @@ function memoryTable(memory: readonly JobMemory[], title: string): CommandEvent 
   return { kind: 'table', title, columns: ['', '', ...parts], rows };
 }
 
-/** Facts of the usual length. */
+/** Facts of the usual length; a verdict is one label. */
 const promptTokens = 22;
-const answerTokens = 3;
+const answerTokens: Readonly<Record<ModelKind, number>> = { decoder: 3, 'encoder-decoder': 3, classifier: 1 };
 
 function memoryOf(
   folder: ModelFolder,
@@ -134,7 +134,7 @@ function memoryOf(
   const isFloat32 = (name: string) => folder.tensors.get(definition.tensorName(name, names))?.dtype === 'f32';
   const fact = {
     prompt: Array.from({ length: promptTokens }, () => 0),
-    answer: Array.from({ length: answerTokens }, () => 0),
+    answer: Array.from({ length: answerTokens[definition.kind] }, () => 0),
   };
   const pairs = Array.from({ length: edits }, () => fact);
   const job = {

@@ -23,9 +23,12 @@ export interface JobDescription {
 export function jobsOf({ model, pairs, edits = [], ...job }: JobDescription): (batchSize: number) => MemoryJob {
   const { definition } = model;
   const isFloat32 = (name: string) => model.isFloat32(name);
-  const rows = edits.reduce((sum, { prompt, answer }) => {
-    return sum + (job.tokens === 'answers' ? answer.length : prompt.length + answer.length);
-  }, 0);
+  // Layers of an encoder capture the prompt whatever is asked for: as many rows as those with the most.
+  const answersOnly = job.tokens === 'answers' && definition.kind !== 'encoder-decoder';
+  const rows = edits.reduce(
+    (sum, { prompt, answer }) => sum + (answersOnly ? answer.length : prompt.length + answer.length),
+    0,
+  );
   return (batchSize) => {
     const [longest] = splitIntoBatches(pairs, { kind: definition.kind, batchSize, sortByLength: true });
     return { ...job, definition, isFloat32, rows, batch: longest!.batch };

@@ -5,7 +5,8 @@ import { type ProgramMemoryOptions, programPeakBytes, valueBytes } from '../grap
 import type { EditableLayer, ModelDefinition } from '../models/model.js';
 import { elementCount } from '../tensor.js';
 import { type BlockComputation, BlockPrograms } from './block-programs.js';
-import { LanguageModelPrograms, type TokenChoice, weightName } from './lm-programs.js';
+import { groupByShape, type LayerGroup } from './layer-group.js';
+import { LanguageModelPrograms, stackHeight, type TokenChoice, weightName } from './lm-programs.js';
 import type { ProgramSequence } from './program-sequence.js';
 import type { Schedule } from './schedule.js';
 
@@ -28,7 +29,15 @@ export interface ScheduleMemoryRequest {
 }
 
 export function scheduleMemory(schedule: Schedule, request: ScheduleMemoryRequest): ScheduleMemory {
-  return schedule === 'whole' ? wholeMemory(request) : blockMemory(request);
+  const sized = { ...request, dims: { ...request.dims, ...stackHeights(request) } };
+  return schedule === 'whole' ? wholeMemory(sized) : blockMemory(sized);
+}
+
+/** Rows of all layers of a group together: a dimension of its own where they do not capture the same tokens. */
+function stackHeights({ definition, layers, tokens, dims }: ScheduleMemoryRequest): Record<string, number> {
+  const captured = new LanguageModelPrograms(definition, layers).capturedRows(tokens);
+  const height = (group: LayerGroup) => group.layers.reduce((sum, { name }) => sum + dims[captured.get(name)!]!, 0);
+  return Object.fromEntries(groupByShape(layers).map((group, at) => [stackHeight(at), height(group)]));
 }
 
 const floatBytes = 4;
