@@ -35,7 +35,7 @@ export interface NetworkValues {
   readonly pseudoGradients: Value;
   /** The layer's learning rate, [rows, 1]. */
   readonly learningRate: Value;
-  /** Norm of the row's value gradient over the root mean square of all rows seen in training, [rows, 1]. */
+  /** min(1, norm of the row's value gradient over the root mean square of the rows seen in training), [rows, 1]. */
   readonly errorLeft: Value;
 }
 
@@ -100,9 +100,11 @@ function normal(shape: readonly number[], random: Random): TensorOf<'f32'> {
 /**
  * z0 = ([K | G] - mean) / (std + eps);  z <- z + scale_l relu(z A B + bias) + shift_l for each block; K~, G~ = split(z).
  * The relu's derivative at exactly 0 is 1, or nothing would ever start to learn (Tan, Zhang and Fu 2024, published code).
+ * With `scaledUp`, rows whose gradient is smaller than usual are seen at the usual size: of a small gradient, subtracting the
+ * mean would leave little but minus the mean.
  * Inputs: `keys`, `valueGradients`, `layer` (i64 [rows], which row of scale, shift and lr), `mean`, `deviation` [1 or layers, width].
  */
-export function networkValues(shape: HyperNetworkShape): NetworkValues {
+export function networkValues(shape: HyperNetworkShape, { scaledUp = false } = {}): NetworkValues {
   const { keySize, valueSize, blocks } = shape;
   const width = keySize + valueSize;
   const shapes = parameterShapes(shape);
@@ -116,7 +118,9 @@ export function networkValues(shape: HyperNetworkShape): NetworkValues {
     return shape.statistics === 'layer' ? b.gatherRows(all, layer) : all; // [1 or rows, width]
   };
   const [mean, deviation] = [statistics('mean'), statistics('deviation')];
-  const raw = b.concat([keys, valueGradients], 1);
+  const left = errorLeft(valueGradients, b.slice(mean, 1, keySize, width), b.slice(deviation, 1, keySize, width));
+  const seen = scaledUp ? b.div(valueGradients, b.add(left, smallestError)) : valueGradients;
+  const raw = b.concat([keys, seen], 1);
   let z = b.div(b.sub(raw, mean), b.add(deviation, normalizerEpsilon));
   for (let block = 0; block < blocks; block++) {
     const part = (name: string) => `blocks.${block}.${name}`;
@@ -129,13 +133,17 @@ export function networkValues(shape: HyperNetworkShape): NetworkValues {
     pseudoKeys: b.slice(z, 1, 0, keySize),
     pseudoGradients: b.slice(z, 1, keySize, width),
     learningRate: perLayer('lr.weight'),
-    errorLeft: errorLeft(valueGradients, b.slice(mean, 1, keySize, width), b.slice(deviation, 1, keySize, width)),
+    errorLeft: left,
   };
 }
 
-/** |g| / sqrt(E |g|^2), where E g_i^2 = mean_i^2 + deviation_i^2. */
+/** Keeps 0 / 0 away from rows without any error. */
+const smallestError = 1e-12;
+
+/** min(1, |g| / sqrt(E |g|^2)), where E g_i^2 = mean_i^2 + deviation_i^2. */
 function errorLeft(valueGradients: Value, mean: Value, deviation: Value): Value {
   const meanSquare = b.reduceSum(b.add(b.mul(mean, mean), b.mul(deviation, deviation)), [1], true); // [1 or rows, 1]
   const square = b.reduceSum(b.mul(valueGradients, valueGradients), [1], true); // [rows, 1]
-  return b.sqrt(b.div(square, b.add(meanSquare, normalizerEpsilon ** 2)));
+  const error = b.sqrt(b.div(square, b.add(meanSquare, normalizerEpsilon ** 2)));
+  return b.sub(1, b.relu(b.sub(1, error)));
 }

@@ -20,20 +20,20 @@ function wantedChanges({ keys, pseudoKeys, pseudoGradients, learningRate }: Netw
  * wrong any more; damped, a token that gives its answer asks for nothing, so rounds settle instead of adding noise.
  */
 function dampedChanges(network: NetworkValues): Value {
-  const share = b.sub(1, b.relu(b.sub(1, network.errorLeft))); // [rows, 1]
-  return b.mul(share, wantedChanges(network));
+  return b.mul(network.errorLeft, wantedChanges(network));
 }
 
 /** As published, every wanted change counts in full. */
-export const malmen = method(wantedChanges);
+export const malmen = method(wantedChanges, false);
 
 /** MALMEN whose wanted changes shrink with the error that is left: for editors that take several rounds. */
-export const dampedMalmen = method(dampedChanges);
+export const dampedMalmen = method(dampedChanges, true);
 
-function method(changesOf: (network: NetworkValues) => Value): MetaMethod {
+function method(changesOf: (network: NetworkValues) => Value, damped: boolean): MetaMethod {
   return {
     name: 'malmen',
     hasLambda: true,
+    damped,
     rowOutputs: (network) => ({ changes: changesOf(network) }),
     lessonInput: { name: 'changeGradient', per: 'row' },
     seeds: (network) => {

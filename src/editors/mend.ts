@@ -14,6 +14,7 @@ function steps({ pseudoGradients, learningRate }: NetworkValues): Value {
 export const mend: MetaMethod = {
   name: 'mend',
   hasLambda: false,
+  damped: false,
   rowOutputs: (network) => ({ pseudoKeys: network.pseudoKeys, changes: steps(network) }),
   lessonInput: { name: 'weightGradient', per: 'layer' },
   /** S = sum_j k~_j^T c_j, so with G = dL/dS: dL/dk~ = c G^T and dL/dc = k~ G. */

@@ -53,6 +53,8 @@ export interface MetaMethod {
   readonly name: 'malmen' | 'mend';
   /** Whether lambda is a parameter that learns. */
   readonly hasLambda: boolean;
+  /** Whether its row outputs shrink with the error that is left, and its network sees small gradients at the usual size. */
+  readonly damped: boolean;
   /** Named row outputs that {@link ShiftAccumulator.add} needs. */
   rowOutputs(network: NetworkValues): Readonly<Record<string, Value>>;
   /** Name of the feed that {@link ShiftLesson.feed} gives. `row`: one row per captured row; `layer`: one matrix per layer. */

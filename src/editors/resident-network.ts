@@ -110,7 +110,7 @@ export class ResidentNetwork {
 
   /** The method's row outputs for stacked rows; owned by the caller. */
   async rowOutputs(captured: CapturedRows): Promise<Record<string, Resident>> {
-    const outputs = this.#method.rowOutputs(networkValues(this.shape));
+    const outputs = this.#method.rowOutputs(networkValues(this.shape, { scaledUp: this.#method.damped }));
     const compiled = await this.#runtime.compile(makeProgram(outputs), allFed);
     const parts: Record<string, Resident>[] = [];
     for (const piece of this.#pieces(captured)) {
@@ -215,7 +215,7 @@ export interface ResidentNetworkOptions {
 
 /** The method's seeds over one merged graph, and the parameters in it by name (those that the rows depend on). */
 function mergedSeeds(method: MetaMethod, shape: HyperNetworkShape) {
-  const seeds = method.seeds(networkValues(shape));
+  const seeds = method.seeds(networkValues(shape, { scaledUp: method.damped }));
   const flat = new Map(
     seeds.flatMap(
       ({ value, cotangent }, at) =>
