@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openRuntime } from '../../src/engine/open-runtime.js';
 import type { Runtime } from '../../src/engine/runtime.js';
 import * as b from '../../src/graph/build.js';
+import { gradients } from '../../src/graph/grad.js';
 import { makeProgram } from '../../src/graph/program.js';
 import { f32, i64, type TensorOf } from '../../src/tensor.js';
 import { interpret } from './interpreter.js';
@@ -42,6 +43,18 @@ for (const [op, cases] of Object.entries(opCases)) {
     });
   });
 }
+
+test('a verdict that is certain and turns round has a divergence and a gradient, with no epsilon to hide them', async () => {
+  const verdict = (name: string) => b.pad(b.input(name, [3, 1]), 1, 1, 0); // [0, z]
+  const divergence = b.klDivergence(verdict('before'), verdict('after'));
+  const [gradient] = gradients(b.reduceSum(divergence), [divergence.inputs[1]!]);
+  const compiled = await runtime.compile(makeProgram({ divergence, gradient: gradient! }), { source: () => 'fed' });
+  const feeds = { before: f32([60, -60, 2], [3, 1]), after: f32([-60, 60, 2], [3, 1]) };
+  const result = await runtime.run(compiled, feeds);
+  // s log(s / s') with s = 1 and s' = e^-60; and the other way round
+  expect([...result.host<TensorOf<'f32'>>('divergence').data]).toEqual([60, 60, 0]);
+  expect([...result.host<TensorOf<'f32'>>('gradient').data]).toEqual([1, -1, -1, 1, 0, 0]);
+});
 
 test('no update of a repeated row is lost when several threads add', async () => {
   const threaded = await openRuntime({ device: 'cpu', inThread: true, threads: 4 });

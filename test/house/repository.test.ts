@@ -112,7 +112,15 @@ describe('packages', () => {
   });
 });
 
-const documents = ['README.md', 'ARCHITECTURE.md', 'docs/math.md', 'docs/formats.md', 'docs/log.md', 'docs/cli.md'];
+const documents = [
+  'README.md',
+  'ARCHITECTURE.md',
+  'docs/math.md',
+  'docs/models.md',
+  'docs/formats.md',
+  'docs/log.md',
+  'docs/cli.md',
+];
 
 describe.each(documents)('%s', (document) => {
   const text = read(document);
@@ -138,9 +146,9 @@ function shellLines(text: string): string[] {
 /** Words of a command line; a quoted text is one. */
 const words = (line: string) => (line.match(/"[^"]*"|\S+/g) ?? []).map((word) => word.replaceAll('"', ''));
 
-describe('the commands of the README', () => {
+describe('the commands of the README and the page about models', () => {
   const lines = shellLines(read('README.md'));
-  const malmen = lines
+  const malmen = [...lines, ...shellLines(read('docs/models.md'))]
     .filter((line) => line.includes('malmen '))
     .map((line) => words(line.slice(line.indexOf('malmen '))));
 
