@@ -122,6 +122,12 @@ const documents = [
   'docs/cli.md',
 ];
 
+/** Anchors of a document's headings, as they are made on code hosts. */
+function anchors(text: string): string[] {
+  const headings = [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading]) => heading!.toLowerCase());
+  return headings.map((heading) => heading.replace(/[^\p{L}\p{N} _-]/gu, '').replaceAll(' ', '-'));
+}
+
 describe.each(documents)('%s', (document) => {
   const text = read(document);
 
@@ -129,6 +135,14 @@ describe.each(documents)('%s', (document) => {
     const links = [...text.matchAll(/\]\(([^)#]+)(?:#[^)]*)?\)/g)].map(([, target]) => target!);
     const local = links.filter((target) => !/^[a-z]+:/.test(target));
     expect(local.filter((target) => !existsSync(join(root, dirname(document), target)))).toEqual([]);
+  });
+
+  test('links to headings that exist', () => {
+    const links = [...text.matchAll(/\]\(([^)#:]*)#([^)]+)\)/g)].map(
+      ([, target, anchor]) => [target!, anchor!] as const,
+    );
+    const aim = (target: string) => (target === '' ? text : read(join(dirname(document), target)));
+    expect(links.filter(([target, anchor]) => !anchors(aim(target)).includes(anchor))).toEqual([]);
   });
 
   test('names source and test files that exist', () => {
@@ -163,7 +177,7 @@ describe('the commands of the README and the page about models', () => {
   test('are known to npm', () => {
     const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
     const run = lines.flatMap((line) => line.match(/^npm (?:run )?([\w:-]+)/)?.[1] ?? []);
-    expect(run.filter((name) => name !== 'ci' && !(name in scripts))).toEqual([]);
+    expect(run.filter((name) => name !== 'ci' && name !== 'pack' && !(name in scripts))).toEqual([]);
   });
 
   test('use commands and flags that exist, and all that are required', () => {
