@@ -25,12 +25,12 @@ export const embeddedModel = fileURLToPath(new URL('../../models/atlas', import.
 /** Facts edited at once in a training step: enough to learn from, few enough for a step of seconds. */
 const editsPerStep = 400;
 
-/** All but the first block: its value gradients are of another size, and one normaliser serves all (docs/log.md). */
+/** All but the first block: with it, later rounds settle less well (docs/log.md). */
 const layers = [1, 2, 3].map((block) => `transformer.h.${block}.mlp.c_proj`);
 
 /** What each method learns with. */
 const recipes = {
-  malmen: { initialRate: 1e-2, rounds: 12, lambdaScale: 20 },
+  malmen: { initialRate: 1e-2, rounds: 10, lambdaScale: 15 },
   mend: { initialRate: 1e-3, metaRate: 3e-4, tokens: 'answers' },
 } as const;
 
@@ -102,13 +102,14 @@ async function learn(
 function change(
   options: DemoOptions,
   editor: string,
-  { edited }: WorldFiles,
+  { edited, outside }: WorldFiles,
   context: CommandContext,
 ): Promise<EditResult> {
   const text = `2/3 editing ${options.facts} facts at once into an alternate world, saving the model, opening it from disk and asking it`;
   context.emit({ kind: 'note', text });
   const out = editedFolder(options.out);
-  const editing = { ...commonOptions(options), editor, records: `jsonl:${edited}`, out, force: true };
+  const keep = options.editor === 'malmen' ? { keep: `jsonl:${outside}`, keepPrompts: options.facts } : {};
+  const editing = { ...commonOptions(options), ...keep, editor, records: `jsonl:${edited}`, out, force: true };
   return edit(editOptions.parse(editing), context);
 }
 

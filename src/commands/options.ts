@@ -113,9 +113,9 @@ export const trainOptions = z.strictObject({
   wording: z
     .number()
     .nonnegative()
-    .default(4)
+    .default(0)
     .describe(
-      'with --preserve: how much more the part of those keys counts that differs between wordings of one fact, so that edits take what all wordings share',
+      'with --preserve: how much more the part of those keys counts that differs between wordings of one fact; 1 to 30 pays in edits of one round, where edits then take what all wordings share',
     ),
   batch: count().default(100).describe('prompts per pass through the language model; never changes the result'),
   rank: count().default(256).describe('rank of the hyper-network'),
@@ -278,7 +278,7 @@ export const demoOptions = z.strictObject({
   out: path().default('runs/demo').describe('folder for everything that is made'),
   force: z.boolean().default(false).describe('start over: remove what an earlier run left in the folder'),
   facts: count().default(1000).describe('facts edited at once'),
-  steps: count().default(24).describe('training steps of the editor'),
+  steps: count().default(12).describe('training steps of the editor'),
   editor: z.enum(['malmen', 'mend']).default('malmen').describe('editing method'),
   ...common,
 });

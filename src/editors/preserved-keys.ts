@@ -77,8 +77,8 @@ async function summedMoments(
     const keys = await model.keys(batch, 'answers');
     const others = reworded && (await model.keys(reworded, 'answers'));
     await forEachLayer(model, keys, (name, rows) => add(name, rows, 1, rows.shape[0]!));
-    if (others) {
-      await forEachLayer(model, others, (name, rows) => add(name, rows, 1, rows.shape[0]!));
+    if (others) await forEachLayer(model, others, (name, rows) => add(name, rows, 1, rows.shape[0]!));
+    if (others && wordingWeight > 0) {
       await forEachDifference(model, keys, others, (name, rows) => add(name, rows, wordingWeight, 0));
     }
     model.runtime.release(...[...keys, ...(others ?? [])].map((stack) => stack.keys));
