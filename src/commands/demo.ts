@@ -23,14 +23,14 @@ export interface DemoResult {
 export const embeddedModel = fileURLToPath(new URL('../../models/atlas', import.meta.url));
 
 /** Facts edited at once in a training step: enough to learn from, few enough for a step of seconds. */
-const editsPerStep = 400;
+const editsPerStep = 300;
 
 /** All but the first block: with it, later rounds settle less well (docs/log.md). */
 const layers = [1, 2, 3].map((block) => `transformer.h.${block}.mlp.c_proj`);
 
 /** What each method learns with. */
 const recipes = {
-  malmen: { initialRate: 1e-2, rounds: 10, lambdaScale: 15 },
+  malmen: { initialRate: 1e-2, rounds: 8, lambdaScale: 10 },
   mend: { initialRate: 1e-3, metaRate: 3e-4, tokens: 'answers' },
 } as const;
 

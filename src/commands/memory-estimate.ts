@@ -1,6 +1,7 @@
 // What training, editing and asking take in memory under either schedule of the engine: from graphs and shapes alone, before
 // anything is opened.
 
+import type { MetaMethod } from '../editors/meta-method.js';
 import { groupByShape } from '../engine/layer-group.js';
 import type { TokenChoice } from '../engine/lm-programs.js';
 import { batchDims, type ModelBatch, withTapRows } from '../engine/model-batch.js';
@@ -9,6 +10,14 @@ import { scheduleMemory } from '../engine/schedule-memory.js';
 import type { EditableLayer, ModelDefinition } from '../models/model.js';
 
 export type MemoryTask = 'train' | 'edit' | 'fine-tune' | 'eval';
+
+/** A hyper-network, by its options. */
+export interface NetworkSize {
+  readonly rank: number;
+  readonly blocks: number;
+  /** MALMEN's unless said. */
+  readonly editor?: MetaMethod['name'];
+}
 
 export interface MemoryJob {
   readonly task: MemoryTask;
@@ -21,7 +30,7 @@ export interface MemoryJob {
   /** Key rows of each layer in one edit. */
   readonly rows: number;
   /** Absent for an editor without a network. */
-  readonly network?: { readonly rank: number; readonly blocks: number };
+  readonly network?: NetworkSize;
 }
 
 /** Bytes of anonymous memory; mapped weights are page cache and do not count. */
@@ -54,7 +63,7 @@ export function estimateMemory(schedule: Schedule, job: MemoryJob): MemoryEstima
   const engine = scheduleMemory(schedule, { ...job, dims: batchDims(withTapRows(job.batch)) });
   const { capture, gradient, predict } = engine;
   const whole = schedule === 'whole';
-  const { network, matrices, largest, rows, equations, kept } = sizes;
+  const { network, matrices, largest, rows, equations, kept, lessons } = sizes;
   const shifts = whole ? 2 * matrices : matrices;
   const phases: Readonly<Record<MemoryTask, readonly number[]>> = {
     eval: [shifts + predict],
@@ -65,7 +74,7 @@ export function estimateMemory(schedule: Schedule, job: MemoryJob): MemoryEstima
       3 * network + rows + capture,
       3 * network + rows + equations + matrices,
       3 * network + rows + kept + shifts + gradient + (whole ? 2 * matrices : matrices + largest),
-      5 * network + rows + kept + 2 * matrices + largest + sizes.networkPass,
+      5 * network + rows + kept + matrices + lessons + largest + sizes.networkPass,
     ],
   };
   const most = Math.max(...phases[job.task]);
@@ -110,6 +119,8 @@ function jobSizes({ layers, rows: n, network: shape, task }: MemoryJob) {
       sum((layer) => (isDual(layer) ? n * (layer.keySize + layer.valueSize) : layer.keySize ** 2 / 2 + matrix(layer))) +
       floatBytes *
         Math.max(0, ...layers.map((layer) => (isDual(layer) ? n * n + 5 * n * layer.valueSize : 2 * matrix(layer)))),
+    // What a layer's weight gradient leaves for the rows: rows of its own in the dual form, else a matrix (MEND: itself).
+    lessons: sum((layer) => (isDual(layer) && shape?.editor !== 'mend' ? n * layer.valueSize : matrix(layer))),
     kept: sum((layer) => (isDual(layer) ? n * (layer.keySize + layer.valueSize) + n ** 2 / 2 : layer.keySize ** 2 / 2)),
   };
 }

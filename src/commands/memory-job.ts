@@ -5,7 +5,7 @@ import type { TokenPair } from '../data/tuple.js';
 import type { LanguageModel } from '../engine/language-model.js';
 import type { TokenChoice } from '../engine/lm-programs.js';
 import type { EditableLayer } from '../models/model.js';
-import type { MemoryJob, MemoryTask } from './memory-estimate.js';
+import type { MemoryJob, MemoryTask, NetworkSize } from './memory-estimate.js';
 
 export interface JobDescription {
   readonly task: MemoryTask;
@@ -16,7 +16,7 @@ export interface JobDescription {
   /** The facts of one edit; none where nothing is edited. */
   readonly edits?: readonly TokenPair[];
   readonly tokens: TokenChoice;
-  readonly network?: { readonly rank: number; readonly blocks: number };
+  readonly network?: NetworkSize;
 }
 
 /** The job by its number of prompts per pass. */

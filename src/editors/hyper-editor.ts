@@ -222,10 +222,8 @@ export class HyperEditor implements Editor {
     for (const [group, network] of this.networks.entries()) {
       const { layers } = model.groups[group]!;
       const lessons: ShiftLesson[] = [];
-      const gradients: Resident[] = [];
       for (const { name, orientation } of layers) {
         const gradient = await asShift(model.runtime, weightGradients.get(name)!, orientation);
-        gradients.push(gradient);
         lessons.push(await solved.get(name)!.learn(gradient));
       }
       const parameters = await this.#learnGroup(
@@ -234,7 +232,6 @@ export class HyperEditor implements Editor {
         chunks.map((chunk) => chunk.groups[group]!),
         lessons,
       );
-      model.runtime.release(...gradients);
       all.push(parameters);
     }
     return all;

@@ -4,6 +4,7 @@
 import type { Resident } from '../engine/runtime.js';
 import * as b from '../graph/build.js';
 import type { Value } from '../graph/ops.js';
+import type { MatrixOps } from '../linalg/matrix-ops.js';
 import { type SolvedShift as NormalSolution, openNormalEquation } from '../linalg/normal-equation.js';
 import type { NetworkValues } from './hyper-network.js';
 import type { MetaMethod, ShiftAccumulator, SolvedShift } from './meta-method.js';
@@ -45,7 +46,7 @@ function method(changesOf: (network: NetworkValues) => Value, damped: boolean): 
       const equation = openNormalEquation(ops, { module: layer, ...options });
       const plain: ShiftAccumulator = {
         add: (keys, { changes }) => equation.add(keys, changes!),
-        solve: async () => asSolvedShift(await equation.solve()),
+        solve: async () => asSolvedShift(ops, await equation.solve()),
         release: () => equation.release(),
       };
       return whitening ? inWhiteBasis(ops, plain, whitening) : plain;
@@ -53,11 +54,12 @@ function method(changesOf: (network: NetworkValues) => Value, damped: boolean): 
   };
 }
 
-function asSolvedShift(solved: NormalSolution<Resident>): SolvedShift {
+function asSolvedShift(ops: MatrixOps<Resident>, solved: NormalSolution<Resident>): SolvedShift {
   return {
     shift: solved.shift,
     async learn(weightGradient) {
       const meta = await solved.metaGradient(weightGradient);
+      ops.release(weightGradient);
       return {
         lambdaGradient: meta.lambdaGradient,
         readsKeys: solved.form === 'primal',

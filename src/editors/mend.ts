@@ -48,7 +48,7 @@ export const mend: MetaMethod = {
             lambdaGradient: 0,
             readsKeys: false,
             feed: async () => ({ tensor: weightGradient, owned: false }),
-            release() {},
+            release: () => ops.release(weightGradient),
           }),
           takeShift: () => shift,
           release: () => ops.release(shift),

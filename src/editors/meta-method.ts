@@ -20,7 +20,7 @@ export interface ShiftAccumulator {
 export interface SolvedShift {
   /** [keySize, valueSize] */
   readonly shift: Resident;
-  /** What the method needs to learn from the loss's gradient for the shifted weight ([keySize, valueSize]). */
+  /** What the method needs to learn from the loss's gradient for the shifted weight ([keySize, valueSize]), which it takes over. */
   learn(weightGradient: Resident): Promise<ShiftLesson>;
   /** Hands the shift over to the caller and frees everything else. */
   takeShift(): Resident;

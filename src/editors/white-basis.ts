@@ -25,8 +25,8 @@ function unwhitened(ops: MatrixOps<Resident>, inner: SolvedShift, shift: Residen
     shift,
     async learn(weightGradient) {
       const white = await ops.multiply(whitening, weightGradient, { transposeA: true });
+      ops.release(weightGradient);
       const lesson = await inner.learn(white);
-      ops.release(white);
       return {
         ...lesson,
         async feed(keys, firstRow) {
