@@ -16,11 +16,20 @@ export async function runProcess(commands?: readonly CommandEntry[]): Promise<vo
     stderr: process.stderr,
     env: process.env,
     signals: process,
-    exit: (code) => process.exit(code),
+    endAtOnce: () => endBySignal('SIGINT'),
   };
   for (const stream of [process.stdout, process.stderr]) stream.on('error', endOnBrokenPipe);
   process.on('uncaughtException', (error) => process.exit(reportFailure(error, asksForJson(argv), terminal)));
   process.exitCode = await runCli(argv, terminal, commands);
+}
+
+/**
+ * Ends as the signal does to a program that does not listen; shells report 128 and its number. `process.exit` would tear
+ * down the runtime's thread in the middle of its work, which aborts the process and may leave a core dump.
+ */
+function endBySignal(signal: 'SIGINT'): void {
+  process.removeAllListeners(signal);
+  process.kill(process.pid, signal);
 }
 
 function endOnBrokenPipe(error: NodeJS.ErrnoException): void {

@@ -70,8 +70,9 @@ async function runCommand({ entry, general }: Invocation, options: Settings, ter
     },
     second: () => {
       renderer.close();
-      terminal.exit?.(exitCodes.interrupted);
+      terminal.endAtOnce?.();
     },
+    now: terminal.now ?? (() => performance.now()),
   });
   try {
     return await entry.run(options, { emit: renderer.emit, signal: controller.signal });

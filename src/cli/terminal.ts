@@ -23,9 +23,9 @@ export interface Terminal {
   readonly stderr: OutputStream;
   readonly env: Environment;
   readonly signals?: SignalSource;
-  /** Ends the program at once: the second Ctrl-C. */
-  readonly exit?: (code: number) => void;
-  /** Milliseconds, for rates; `performance.now` unless given. */
+  /** Ends the program at once, as if it had not listened: the second Ctrl-C. */
+  readonly endAtOnce?: () => void;
+  /** Milliseconds, for rates and presses; `performance.now` unless given. */
   readonly now?: () => number;
 }
 

@@ -57,17 +57,20 @@ function wordings(record: TokenizedRecord): Wording[] {
 
 const nothingKnown = 'it takes records that say what is true before the edit (`was`), and this data has none';
 
-/** Bases by layer in which the keys of all wordings are white; none for no wordings. */
+/** Bases by layer in which the keys of all wordings are white; none for no wordings. @throws the signal's reason between two batches */
 export async function preservedBases(
   editable: EditableModel,
   known: readonly Wording[],
   { preserve = usualWeight, wording: wordingWeight, batch: batchSize }: PreserveOptions,
-  { emit }: CommandContext,
+  { emit, signal }: CommandContext,
 ): Promise<LayerTensors> {
   if (known.length === 0) return new Map();
   const batches = splitWordings(known, { kind: editable.model.definition.kind, batchSize });
-  const onBatch = (done: number) =>
-    emit({ kind: 'progress', stage: 'preserve', done, total: batches.length, unit: 'batches' });
+  const onBatch = (done: number) => {
+    emit({ kind: 'progress', stage: 'read known facts', done, total: batches.length, unit: 'batches' });
+    signal.throwIfAborted();
+  };
+  onBatch(0);
   return preservingBases(editable, batches, { weight: preserve, wordingWeight, onBatch });
 }
 

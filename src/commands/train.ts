@@ -95,7 +95,9 @@ async function trainOn(
     { preserved, run, state },
     { options, schedule: plan.schedule },
     context,
-  );
+  ).catch((error) => {
+    throw context.signal.aborted ? stopped(state?.step ?? 0, options) : error;
+  });
   const recent = await trainAll(training, sampler);
   await saveEditor(options.out, describe(training), training.editable, training.editor);
   const validation = watched && (await validate(training, await tokenizeFor(subject, watched)));
@@ -128,6 +130,7 @@ async function openTraining(
   const editable = await subject.model.editing(subject.model.layers(options.layers), schedule);
   const state = saved ?? (await openStart(subject, options));
   const whitenings = await preservedBases(editable, preserved, options, context);
+  context.signal.throwIfAborted();
   const editor = await openEditor(editable, options, state, whitenings);
   const { metaRate, maxGradientNorm, localityWeight } = options;
   const start = state && { step: state.step, optimizer: state.tensors };
@@ -197,28 +200,32 @@ interface StepRecord {
 async function trainAll(training: Training, sampler: EpisodeSampler): Promise<readonly StepRecord[]> {
   const { trainer, run, options, context } = training;
   const recent: StepRecord[] = [];
+  if (trainer.step < options.steps) tellProgress(training, {});
   while (trainer.step < options.steps) {
     const done = await trainStep(training, batchesOf(sampler, training));
     recent.push(done);
     if (recent.length > 10) recent.shift();
-    const values = {
-      gen: mean(recent.map((step) => step.generalisationLoss)),
-      loc: mean(recent.map((step) => step.localityLoss)),
-    };
-    context.emit({ kind: 'progress', stage: 'train', done: trainer.step, total: options.steps, unit: 'steps', values });
+    tellProgress(training, {
+      'edit loss': mean(recent.map((step) => step.generalisationLoss)),
+      'locality loss': mean(recent.map((step) => step.localityLoss)),
+    });
     await run.log({ step: trainer.step, ...done });
     const stop = context.signal.aborted;
     const last = trainer.step === options.steps;
     if (stop || last || trainer.step % options.checkpointEvery === 0)
       await run.save(trainingState(training.editable.runtime, trainer, training.editor));
-    if (stop && !last) {
-      throw new MalmenError(
-        'interrupted',
-        `stopped after step ${trainer.step} of ${options.steps}; run again with --resume to continue`,
-      );
-    }
+    if (stop && !last) throw stopped(trainer.step, options);
   }
   return recent;
+}
+
+function tellProgress({ trainer, options, context }: Training, values: Readonly<Record<string, number>>): void {
+  const { steps: total } = options;
+  context.emit({ kind: 'progress', stage: 'train', done: trainer.step, total, unit: 'steps', values });
+}
+
+function stopped(step: number, { steps }: TrainOptions): MalmenError {
+  return new MalmenError('interrupted', `stopped after step ${step} of ${steps}; run again with --resume to continue`);
 }
 
 async function trainStep({ trainer, options }: Training, batches: MetaBatches): Promise<StepRecord> {

@@ -1,4 +1,5 @@
-// Files and folders that are either whole or absent: written under a temporary name, flushed, then renamed.
+// Files and folders that are either whole or absent: written under a temporary name, flushed, then renamed. What a killed
+// process left under a temporary name is removed by the next one that writes the same file or folder.
 
 import { randomBytes } from 'node:crypto';
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
@@ -15,6 +16,7 @@ export async function writeFileAtomic(path: string, content: string | Uint8Array
 /** Like {@link writeFileAtomic}, but `write` fills the file piece by piece. If it throws, nothing is left behind. */
 export async function writeAtomic(path: string, write: (file: FileHandle) => Promise<void>): Promise<void> {
   const temporary = temporaryName(path);
+  await removeLeftovers(path);
   try {
     const file = await open(temporary, 'wx');
     try {
@@ -40,6 +42,7 @@ export async function writeFolderAtomic(
   fill: (folder: string) => Promise<void>,
 ): Promise<void> {
   await refuseFilledFolder(path, force);
+  await removeLeftovers(path);
   const temporary = temporaryName(path);
   try {
     await mkdir(dirname(temporary), { recursive: true });
@@ -52,13 +55,13 @@ export async function writeFolderAtomic(
   }
 }
 
-/** @throws MalmenError `exists` when the folder already holds something and `force` is not set. */
+/** @throws MalmenError `exists` when the folder already holds something, other than leftovers, and `force` is not set. */
 export async function refuseFilledFolder(path: string, force: boolean): Promise<void> {
   const info = await stat(path).catch(() => undefined);
   if (info === undefined) return;
   if (!info.isDirectory())
     throw new MalmenError('exists', `${path}: is a file, a folder was expected; name another output`);
-  if (!force && (await readdir(path)).length > 0) {
+  if (!force && !(await readdir(path)).every(isLeftover)) {
     throw new MalmenError(
       'exists',
       `${path}: the folder is not empty; name another output folder or pass --force to replace it`,
@@ -81,6 +84,34 @@ async function replaceFolder(from: string, to: string): Promise<void> {
   if (existed) await rm(old, { recursive: true, force: true });
 }
 
+/** Names that this process has given: in a container, the next process often has the number of the one that was killed. */
+const given = new Set<string>();
+
 function temporaryName(path: string): string {
-  return join(dirname(path), `.${basename(path)}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`);
+  const name = `.${basename(path)}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
+  given.add(name);
+  return join(dirname(path), name);
+}
+
+/** Whether a name is a temporary one of a process that lives no more. */
+function isLeftover(name: string): boolean {
+  const [, pid] = /^\..+\.(\d+)\.[0-9a-f]{8}\.tmp$/.exec(name) ?? [];
+  return pid !== undefined && !(Number(pid) === process.pid ? given.has(name) : lives(Number(pid)));
+}
+
+/** A process that may not be signalled lives. */
+function lives(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
+  }
+}
+
+/** Removes what killed processes left of `path`. It is no reason to fail where that is refused: writing will say so. */
+async function removeLeftovers(path: string): Promise<void> {
+  const names = await readdir(dirname(path)).catch(() => []);
+  const own = names.filter((name) => name.startsWith(`.${basename(path)}.`) && isLeftover(name));
+  for (const name of own) await removeQuietly(join(dirname(path), name));
 }

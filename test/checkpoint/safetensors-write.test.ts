@@ -252,12 +252,14 @@ describe('what cannot be written leaves nothing behind', () => {
     }
   });
 
-  test('a process killed halfway leaves the old file and a temporary name', async () => {
+  test('a process killed halfway leaves the old file and a temporary name, which the next one removes', async () => {
     const dir = folder();
     writeFileSync(join(dir, 'x'), 'before');
     await killHalfway('file', join(dir, 'x'));
     expect(readFileSync(join(dir, 'x'), 'utf8')).toBe('before');
     const others = readdirSync(dir).filter((name) => name !== 'x');
     expect(others).toEqual([expect.stringMatching(/^\.x\..*\.tmp$/)]);
+    await writeSafetensors(join(dir, 'x'), [tensor(1)]);
+    expect(readdirSync(dir)).toEqual(['x']);
   });
 });

@@ -198,7 +198,7 @@ describe('what is refused, leaving nothing behind', () => {
     expect(readdirSync(out)).toEqual(['before']);
   });
 
-  test('killed halfway, what was at the output stays beside a temporary name', async () => {
+  test('killed halfway, what was at the output stays beside a temporary name, which the next edit removes', async () => {
     const parent = newPath('parent');
     mkdirSync(join(parent, 'out'), { recursive: true });
     writeFileSync(join(parent, 'out', 'before'), '');
@@ -206,6 +206,9 @@ describe('what is refused, leaving nothing behind', () => {
     expect(readdirSync(join(parent, 'out'))).toEqual(['before']);
     const others = readdirSync(parent).filter((name) => name !== 'out');
     expect(others).toEqual([expect.stringMatching(/^\.out\..*\.tmp$/)]);
+    const base = await openModelFolder(goldenModel('gpt2'));
+    await saveEditedModel({ base, out: join(parent, 'out'), force: true, edited: none });
+    expect(readdirSync(parent)).toEqual(['out']);
   });
 
   test('a link that leads nowhere is named', async () => {

@@ -32,7 +32,7 @@ export class FakeTerminal implements Terminal {
   readonly stderr: Recorder;
   readonly env: Environment;
   readonly signals = new EventEmitter();
-  readonly exitCodes: number[] = [];
+  ends = 0;
   nowMs = 0;
 
   constructor({ isTTY = false, columns = 80, env = {} }: FakeOptions = {}) {
@@ -41,8 +41,8 @@ export class FakeTerminal implements Terminal {
     this.env = env;
   }
 
-  readonly exit = (code: number): void => {
-    this.exitCodes.push(code);
+  readonly endAtOnce = (): void => {
+    this.ends++;
   };
 
   readonly now = (): number => this.nowMs;

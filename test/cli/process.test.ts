@@ -51,9 +51,11 @@ test('SIGINT stops after the step, a second one at once', async () => {
     child.kill('SIGINT');
     if (signals === 2) {
       await once(child.stderr, 'data');
+      await sleep(600); // sooner, it would be the same press
       child.kill('SIGINT');
     }
-    expect(await ended).toEqual([130, null]);
+    // Shells report 130 for both.
+    expect(await ended).toEqual(signals === 1 ? [130, null] : [null, 'SIGINT']);
   }
 });
 

@@ -104,7 +104,7 @@ describe.each(['SIGINT', 'SIGTERM'])('%s', (signal) => {
     await sleep(100);
     terminal.signals.emit(signal);
     expect(await running).toBe(130);
-    expect(terminal.exitCodes).toEqual([]);
+    expect(terminal.ends).toBe(0);
     expect(terminal.stderr.text).toContain('\nstopping after this step (press Ctrl-C again to stop at once)\n');
     expect(terminal.stderr.text).toMatch(/\nstopped: the command was interrupted before its end\n$/);
     expect(terminal.signals.listenerCount(signal)).toBe(0);
@@ -115,9 +115,22 @@ describe.each(['SIGINT', 'SIGTERM'])('%s', (signal) => {
     const running = runCli(['count', 'Ada', '--step-ms', '50', '--steps', '9'], terminal, fakeCommands);
     await sleep(20);
     terminal.signals.emit(signal);
+    terminal.nowMs += 1000;
     terminal.signals.emit(signal);
-    expect(terminal.exitCodes).toEqual([130]);
+    expect(terminal.ends).toBe(1);
     expect(screenOf(terminal.stderr.text, 80).at(-1)).toBe('');
     await running;
+  });
+
+  test('twice for one press, as npm passes it on: the command stops as after one', async () => {
+    const terminal = new FakeTerminal();
+    const running = runCli(['count', 'Ada', '--step-ms', '20', '--steps', '500'], terminal, fakeCommands);
+    await sleep(20);
+    terminal.signals.emit(signal);
+    terminal.nowMs += 20;
+    terminal.signals.emit(signal);
+    expect(await running).toBe(130);
+    expect(terminal.ends).toBe(0);
+    expect(terminal.stderr.text.split('stopping after this step')).toHaveLength(2);
   });
 });

@@ -105,6 +105,26 @@ test('Ctrl-C saves what was done, and says how to go on', async () => {
   expect(resumed.events).toContainEqual({ kind: 'note', text: 'continuing after step 3' });
 });
 
+test('Ctrl-C before the first step stops there; the run begins when it is resumed', async () => {
+  const controller = new AbortController();
+  const context = collecting(controller.signal);
+  const { emit, events } = context;
+  const stopping = {
+    ...context,
+    emit: (event: Parameters<typeof emit>[0]) => {
+      if (event.kind === 'progress' && event.stage === 'read known facts' && event.done === 1) controller.abort();
+      emit(event);
+    },
+  };
+  const options = trainTiny(world, { out: world.path('stopped-early'), steps: 1 });
+  await expect(train(options, stopping)).rejects.toMatchObject({
+    code: 'interrupted',
+    message: 'stopped after step 0 of 1; run again with --resume to continue',
+  });
+  expect(events.at(-1)).toMatchObject({ stage: 'read known facts', done: 1 });
+  expect(await train({ ...options, resume: true }, collecting())).toMatchObject({ steps: 1 });
+});
+
 test('a run is not resumed with other settings', async () => {
   const options = trainTiny(world, { out: world.path('stopped'), resume: true, rank: 8 });
   await expect(train(options, collecting())).rejects.toMatchObject({
