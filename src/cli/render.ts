@@ -2,10 +2,16 @@
 // Knows no command.
 
 import type { CommandEvent } from '../commands/events.js';
+import { fitCommand, fitText, labelled, widthOf } from './fit-text.js';
 import { Progress } from './progress.js';
+import type { ProgressEvent } from './stage-meter.js';
 import { type TableEvent, tableLines } from './table.js';
-import { canRedraw, coloursOf, columnsOf, type Terminal } from './terminal.js';
-import { manyLines, oneLine } from './text-width.js';
+import { canRedraw, coloursOf, type Terminal } from './terminal.js';
+import { oneLine } from './text-width.js';
+
+type NoteEvent = Extract<CommandEvent, { kind: 'note' }>;
+
+type Block = 'text' | 'heading' | 'table';
 
 interface RenderOptions {
   /** stdout belongs to the result: notes and tables are not printed, progress only on a terminal. */
@@ -18,6 +24,8 @@ export class Renderer {
   readonly #terminal: Terminal;
   readonly #options: RenderOptions;
   readonly #progress: Progress | undefined;
+  /** What was last written to stdout: tables stand apart from what is around them, headings from what is before. */
+  #last: Block | 'nothing' = 'nothing';
 
   constructor(terminal: Terminal, options: RenderOptions) {
     this.#terminal = terminal;
@@ -30,16 +38,16 @@ export class Renderer {
     const { json, quiet } = this.#options;
     switch (event.kind) {
       case 'progress':
-        this.#progress?.update(event);
+        if (this.#progress !== undefined) this.#update(this.#progress, event);
         break;
       case 'note':
-        if (!json && !quiet) this.#out(manyLines(event.text));
+        if (!json && !quiet) this.#note(event);
         break;
       case 'warning':
         this.warn(event.text);
         break;
       case 'table':
-        if (!json) this.#out(this.#table(event));
+        if (!json) this.#out(this.#tableLines(event), 'table');
         break;
       case 'metric':
         // For the run log, which the command writes; what matters to a reader comes with the progress.
@@ -48,8 +56,7 @@ export class Renderer {
   };
 
   warn(text: string): void {
-    const { yellow } = coloursOf(this.#terminal.stderr, this.#terminal.env);
-    this.tell(`${yellow('warning:')} ${manyLines(text)}`);
+    this.tell(labelled(['warning:', 'yellow'], text, this.#terminal));
   }
 
   /** A line for whoever watches, also when stdout belongs to the result. */
@@ -61,15 +68,31 @@ export class Renderer {
     this.#progress?.close();
   }
 
-  #table(table: TableEvent): string {
-    const { stdout, env } = this.#terminal;
-    const { bold, dim } = coloursOf(stdout, env);
-    const [head = '', ...rows] = tableLines(table, stdout.isTTY === true ? columnsOf(stdout) : undefined);
-    return [bold(oneLine(table.title)), dim(head), ...rows].join('\n');
+  #update(progress: Progress, event: ProgressEvent): void {
+    progress.update(event);
+    // On one screen with what goes to stdout, a stage is text as well.
+    if (this.#last === 'nothing' && this.#terminal.stdout.isTTY === true) this.#last = 'text';
   }
 
-  #out(text: string): void {
-    this.#aside(() => this.#terminal.stdout.write(`${text}\n`));
+  #note({ text, style }: NoteEvent): void {
+    const { stdout, env } = this.#terminal;
+    const { bold } = coloursOf(stdout, env);
+    if (style === 'command') this.#out(fitCommand(oneLine(text), stdout), 'text');
+    else if (style === 'heading') this.#out(fitText(text, stdout).map(bold), 'heading');
+    else this.#out(fitText(text, stdout), 'text');
+  }
+
+  #tableLines(table: TableEvent): string[] {
+    const { stdout, env } = this.#terminal;
+    const { bold, dim } = coloursOf(stdout, env);
+    const [head = '', ...rows] = tableLines(table, widthOf(stdout));
+    return [...fitText(oneLine(table.title), stdout).map(bold), ...(head === '' ? [] : [dim(head)]), ...rows];
+  }
+
+  #out(lines: readonly string[], block: Block): void {
+    const apart = block === 'text' ? this.#last === 'table' : !['nothing', 'heading'].includes(this.#last);
+    this.#last = block;
+    this.#aside(() => this.#terminal.stdout.write(`${apart ? '\n' : ''}${lines.join('\n')}\n`));
   }
 
   #aside(write: () => void): void {

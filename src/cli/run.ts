@@ -5,14 +5,14 @@ import { MalmenError } from '../errors.js';
 import type { CommandEntry } from './command-entry.js';
 import { commandTable } from './command-table.js';
 import { describeFailure, exitCodes } from './failure.js';
+import { labelled } from './fit-text.js';
 import { flagsOf } from './flags.js';
 import { watchInterrupts } from './interrupt.js';
 import { type Invocation, parseArgv } from './program.js';
 import { Renderer } from './render.js';
 import { resolveOptions } from './resolve-options.js';
 import { readSettings, type Settings } from './settings.js';
-import { coloursOf, type Terminal } from './terminal.js';
-import { manyLines } from './text-width.js';
+import type { Terminal } from './terminal.js';
 
 /**
  * Runs one command line.
@@ -41,9 +41,7 @@ export function reportFailure(error: unknown, json: boolean, terminal: Terminal)
   const { exitCode, code, message, label, text } = describeFailure(error);
   if (json) terminal.stdout.write(`${JSON.stringify({ error: { code, message } })}\n`);
   if (!json || code === 'bug') {
-    const { red, yellow } = coloursOf(terminal.stderr, terminal.env);
-    const paint = label === 'stopped:' ? yellow : red;
-    terminal.stderr.write(`${paint(label)} ${manyLines(text)}\n`);
+    terminal.stderr.write(`${labelled([label, label === 'stopped:' ? 'yellow' : 'red'], text, terminal)}\n`);
   }
   return exitCode;
 }

@@ -3,7 +3,7 @@
 
 import type { CommandEvent } from '../commands/events.js';
 import { formatNumbers } from './number-format.js';
-import { align, clip, oneLine, textWidth } from './text-width.js';
+import { align, clip, oneLine, textWidth, wrapCell } from './text-width.js';
 
 export type TableEvent = Extract<CommandEvent, { kind: 'table' }>;
 
@@ -15,13 +15,13 @@ interface Column {
 }
 
 const gap = '  ';
-/** Text columns are not clipped below this while another is wider. */
+/** Text columns are not narrowed below this while another is wider. */
 const narrowestText = 8;
 
 /**
- * The lines of a table, heading first: numbers right-aligned, `-` for what is missing.
+ * The lines of a table, heading first: numbers right-aligned, `-` for what is missing, texts that are too wide on several lines.
  *
- * @param columns width to clip to; `undefined` clips nothing
+ * @param columns width to fit into; `undefined` breaks nothing
  */
 export function tableLines(table: TableEvent, columns: number | undefined): string[] {
   const wanted = table.columns.map((name, index) =>
@@ -31,11 +31,21 @@ export function tableLines(table: TableEvent, columns: number | undefined): stri
     ),
   );
   const fitted = columns === undefined ? wanted : shrink(wanted, columns);
-  return ['', ...table.rows].map((_, line) => {
-    const cells = fitted.map(({ side, cells, width }) => align(clip(cells[line]!, width), width, side));
-    const text = cells.join(gap).trimEnd();
-    return columns === undefined ? text : clip(text, columns);
+  return ['', ...table.rows].flatMap((_, row) => {
+    const lines = rowLines(fitted, row);
+    return columns === undefined ? lines : lines.map((line) => clip(line, columns));
   });
+}
+
+function rowLines(columns: readonly Column[], row: number): string[] {
+  const cells = columns.map(({ cells, width }) => wrapCell(cells[row]!, width));
+  const height = Math.max(...cells.map((lines) => lines.length));
+  return Array.from({ length: height }, (_, line) =>
+    columns
+      .map(({ side, width }, at) => align(cells[at]![line] ?? '', width, side))
+      .join(gap)
+      .trimEnd(),
+  );
 }
 
 function columnOf(name: string, values: readonly (string | number | null)[]): Column {

@@ -31,6 +31,49 @@ export function clip(text: string, columns: number): string {
   return columns > 0 ? `${kept}…` : '';
 }
 
+/**
+ * Lines of at most `columns` columns, broken at spaces; a word that is wider alone stays whole, so that it can be copied (a
+ * path, an address), and the terminal breaks it.
+ */
+export function wrapWords(text: string, columns: number): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(' ')) {
+    const longer = lines.length === 0 ? word : `${lines.at(-1)} ${word}`;
+    if (lines.length === 0) lines.push(word);
+    else if (textWidth(longer) <= columns) lines[lines.length - 1] = longer;
+    else lines.push(word);
+  }
+  return lines;
+}
+
+/** Beyond this, a cell of a table ends in an ellipsis: long contexts must not flood the screen. */
+const mostCellLines = 4;
+/** Lines after the first stand in by so much, so that they do not look like the next row. */
+const hanging = '  ';
+
+/** The lines of a table's cell, none wider than `columns`; words that are wider are broken. */
+export function wrapCell(text: string, columns: number): string[] {
+  if (textWidth(text) <= columns) return [text];
+  const width = columns - hanging.length;
+  const lines = wrapWords(text, width).flatMap((line) => pieces(line, width));
+  const kept = lines.slice(0, mostCellLines);
+  if (lines.length > kept.length) kept[mostCellLines - 1] = clip(lines.slice(mostCellLines - 1).join(' '), width);
+  return kept.map((line, at) => (at === 0 ? line : hanging + line));
+}
+
+/** A word in pieces of at most `columns` columns, where it can be behind a mark that joins its parts. */
+function pieces(word: string, columns: number): string[] {
+  if (textWidth(word) <= columns) return [word];
+  let fits = '';
+  for (const { segment } of segmenter.segment(word)) {
+    if (fits !== '' && textWidth(fits + segment) > columns) break;
+    fits += segment;
+  }
+  const joined = /^.*[:/_.,-]/su.exec(fits)?.[0] ?? '';
+  const first = joined.length > fits.length / 2 ? joined : fits;
+  return [first, ...pieces(word.slice(first.length), columns)];
+}
+
 /** Fills up to `columns` columns, so that the text stands at that side. */
 export function align(text: string, columns: number, side: 'left' | 'right'): string {
   const space = ' '.repeat(Math.max(0, columns - textWidth(text)));

@@ -19,8 +19,8 @@ export type CommandEvent =
       readonly step?: number;
       readonly values: Readonly<Record<string, number>>;
     }
-  /** A sentence for the user. */
-  | { readonly kind: 'note'; readonly text: string }
+  /** A sentence for the user; or the heading of what follows; or a command line to copy, which stays one whatever the width. */
+  | { readonly kind: 'note'; readonly text: string; readonly style?: 'heading' | 'command' }
   /** Something the user should know and may want to act on. */
   | { readonly kind: 'warning'; readonly text: string }
   /** A small table, printed when it comes; numbers are formatted by the listener. */

@@ -31,10 +31,10 @@ export async function init({ path }: InitOptions, { emit }: CommandContext): Pro
   await refuseExisting(files);
   if (!isFile) await makeFolder(path);
   for (const file of files) await writeFileAtomic(file.path, file.text);
-  const settings = others.map((file) => `malmen edit --settings ${quoted(file.path)}`);
-  const next = [`malmen check ${quoted(facts!.path)}`, ...settings];
+  const settings = others.map((file) => `npx malmen edit --settings ${quoted(file.path)}`);
+  const next = [`npx malmen check ${quoted(facts!.path)}`, ...settings];
   emit({ kind: 'note', text: `wrote ${files.map((file) => file.path).join(' and ')}: put your own facts in, then` });
-  for (const line of next) emit({ kind: 'note', text: `  ${line}` });
+  for (const text of next) emit({ kind: 'note', text, style: 'command' });
   return { files: files.map((file) => file.path), next };
 }
 

@@ -132,6 +132,7 @@ describe.skipIf(!hasTmux)('on a real terminal', () => {
       'Ada counts',
       'warning: two is even',
       expect.stringMatching(/^✓ counting: 40\/40 numbers, in 0:0\d, \d+\.\d\/s, loss 0\.02439/),
+      '',
       'Counted',
       'name  steps',
       'Ada      40',

@@ -1,7 +1,9 @@
 // Stages, numbers and tables as text, with a clock moved by hand.
 
+import { execFileSync } from 'node:child_process';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { fitCommand, fitText } from '../../src/cli/fit-text.js';
 import { formatDuration, formatNumber, formatNumbers, formatRate } from '../../src/cli/number-format.js';
 import { Progress } from '../../src/cli/progress.js';
 import { runningLine } from '../../src/cli/stage-line.js';
@@ -236,14 +238,34 @@ describe('tables', () => {
     ]);
   });
 
-  test('clip texts, not numbers, to the width', () => {
+  test('break texts, not numbers, where the width ends', () => {
     expect(tableLines(table, 30)).toEqual([
       'fact             before  after',
-      'The capital of…  0.2500   1.00',
+      'The capital      0.2500   1.00',
+      '  of France is',
       '東京は日本の          -   0.50',
-      'a very long\\np…  0.1250  12.50',
+      'a very           0.1250  12.50',
+      '  long\\nprompt',
+      '  that goes on',
+      '  and on',
     ]);
+    const ids = { ...table, columns: ['id', 'n'], rows: [['atlas:region-country:Kentucky', 1]] } as const;
+    expect(tableLines(ids, 26)).toEqual(['id                       n', 'atlas:region-country:    1', '  Kentucky']);
     for (const line of tableLines(table, 20)) expect(textWidth(line)).toBeLessThanOrEqual(20);
+  });
+
+  test('are never wider than the terminal unless their numbers are, and lose nothing of a text of three lines', () => {
+    const words = fc.array(fc.string({ minLength: 1, maxLength: 8 }).map(oneLine), { minLength: 1, maxLength: 6 });
+    fc.assert(
+      fc.property(words, fc.integer({ min: 24, max: 120 }), ([first = '', ...rest], width) => {
+        const text = [first, ...rest].join(' ');
+        const lines = tableLines({ kind: 'table', title: '', columns: ['text', 'n'], rows: [[text, 1]] }, width);
+        for (const line of lines) expect(textWidth(line)).toBeLessThanOrEqual(width);
+        if (lines.length > 4) return;
+        const shown = lines.slice(1).map((line) => line.replace(/ +1$/, ''));
+        expect(shown.join(' ').replaceAll(' ', '')).toBe(text.replaceAll(' ', ''));
+      }),
+    );
   });
 
   test('may be empty', () => {
@@ -256,4 +278,48 @@ test('text is measured in columns and cannot steer the terminal', () => {
   expect(clip('東京は', 4)).toBe('東…');
   expect(oneLine('a\x1b[2Jb\n\x9b')).toBe('a\\x1b[2Jb\\n\\x9b');
   expect(manyLines('a\r\nb\x07')).toBe('a\nb\\x07');
+});
+
+describe('sentences and commands', () => {
+  const terminal = (columns: number) => new FakeTerminal({ isTTY: true, columns }).stdout;
+  const file = new FakeTerminal().stdout;
+  const sentence = 'the edited weights are saved as f16: rounding changes them by 0.022 % of the shift';
+  const command = `npx malmen ask --model models/atlas --shift runs/demo/edited/shift.safetensors "Who wrote Foucault's Pendulum?"`;
+
+  test('break between words on a terminal, never in a file', () => {
+    expect(fitText(sentence, terminal(50))).toEqual([
+      'the edited weights are saved as f16: rounding',
+      'changes them by 0.022 % of the shift',
+    ]);
+    expect(fitText(`one\n${sentence}\x1b[2J`, file)).toEqual(['one', `${sentence}\\x1b[2J`]);
+    expect(fitCommand(command, file)).toEqual([command]);
+  });
+
+  test('a path that is wider than the terminal stays whole', () => {
+    const path = `/${'a'.repeat(60)}`;
+    expect(fitText(`report: ${path} (open it)`, terminal(40))).toEqual(['report:', path, '(open it)']);
+  });
+
+  test('words stay in order, lines within the width', () => {
+    const text = fc.array(fc.string({ maxLength: 12 }).map(oneLine), { maxLength: 30 }).map((words) => words.join(' '));
+    fc.assert(
+      fc.property(text, fc.integer({ min: 1, max: 60 }), (words, columns) => {
+        const lines = fitText(words, terminal(columns));
+        expect(lines.join(' ')).toBe(words);
+        for (const line of lines) expect(textWidth(line) <= columns || !line.includes(' ')).toBe(true);
+      }),
+    );
+  });
+
+  test.skipIf(process.platform === 'win32')('a command on several lines is the same command for a shell', () => {
+    const lines = fitCommand(command, terminal(60));
+    expect(lines).toEqual([
+      'npx malmen ask --model models/atlas \\',
+      '  --shift runs/demo/edited/shift.safetensors \\',
+      `  "Who wrote Foucault's Pendulum?"`,
+    ]);
+    const words = (text: string) => execFileSync('sh', ['-c', `printf '%s|' ${text}`], { encoding: 'utf8' });
+    expect(words(lines.join('\n'))).toBe(words(command));
+    expect(fitCommand(command, terminal(200))).toEqual([command]);
+  });
 });

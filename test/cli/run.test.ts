@@ -13,7 +13,7 @@ describe('where output goes', () => {
   test('to files and pipes: plain lines, notes and tables on stdout, the rest on stderr', async () => {
     const terminal = new FakeTerminal();
     expect(await runCli(['count', 'Ada'], terminal, fakeCommands)).toBe(0);
-    expect(terminal.stdout.text).toBe('Ada counts\nCounted\nname  steps\nAda       3\n');
+    expect(terminal.stdout.text).toBe('Ada counts\n\nCounted\nname  steps\nAda       3\n');
     expect(terminal.stderr.text).toBe(
       'counting: 0/3 numbers, loss 1, gradient norm 0, learning rate 1.00e-5, success 0\n' +
         'warning: two is even\n' +

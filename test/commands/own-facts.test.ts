@@ -48,7 +48,7 @@ describe('init', () => {
     const dir = world.path('new/my facts');
     const { files, next } = await init(initOptions.parse({ path: dir }), collecting());
     expect(files).toEqual([join(dir, 'facts.csv'), join(dir, 'edit.yaml')]);
-    expect(next[0]).toBe(`malmen check "${files[0]}"`);
+    expect(next[0]).toBe(`npx malmen check "${files[0]}"`);
     const found = await check(checkOptions.parse({ records: files[0] }), collecting());
     expect(found).toMatchObject({ facts: 3, fine: 3, problems: 0, remarks: 0 });
     const settings = parseYaml(await readFile(files[1]!, 'utf8'));
