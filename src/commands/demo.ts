@@ -9,7 +9,7 @@ import { alternateWorld, type World, type WorldFiles, writeWorld } from './alter
 import { beforeAndAfter } from './before-and-after.js';
 import { type EditResult, edit } from './edit.js';
 import type { CommandContext } from './events.js';
-import { type DemoOptions, editOptions, trainOptions } from './options.js';
+import { type DemoOptions, editOptions, type TrainOptions, trainOptions } from './options.js';
 import { train } from './train.js';
 
 /** What the whole job made, and how long it took. */
@@ -34,8 +34,18 @@ const recipes = {
   mend: { initialRate: 1e-3, metaRate: 3e-4, tokens: 'answers' },
 } as const;
 
-/** A training that an earlier run finished is not done again, one that was interrupted goes on. */
+/**
+ * A training that an earlier run finished is not done again, one that was interrupted goes on.
+ * @throws MalmenError `interrupted`, which says that running it again continues
+ */
 export async function demo(options: DemoOptions, context: CommandContext): Promise<DemoResult> {
+  return wholeJob(options, context).catch((error) => {
+    if (!context.signal.aborted) throw error;
+    throw new MalmenError('interrupted', 'the demonstration is not over; run the same command again and it goes on');
+  });
+}
+
+async function wholeJob(options: DemoOptions, context: CommandContext): Promise<DemoResult> {
   const start = performance.now();
   const { out, facts, seed } = options;
   await assertEmbeddedModel();
@@ -82,7 +92,7 @@ async function learn(
   const { facts, seed, steps, editor: method } = options;
   const out = join(options.out, `editor-${method}-${facts}-${seed}-${steps}`);
   const text = `1/3 learning to edit (${method}) on ${outside.length} facts that will not be edited`;
-  context.emit({ kind: 'note', text });
+  context.emit({ kind: 'note', text, style: 'heading' });
   const training = {
     ...commonOptions(options),
     ...recipes[method],
@@ -95,8 +105,19 @@ async function learn(
     redraw: true,
     layers,
   };
-  await train(trainOptions.parse(training), context);
+  await goOnOrAnew(trainOptions.parse(training), context);
   return out;
+}
+
+/** Goes on where an earlier run stopped, unless that was another version's demonstration, which learned otherwise. */
+async function goOnOrAnew(options: TrainOptions, context: CommandContext): Promise<void> {
+  try {
+    await train(options, context);
+  } catch (error) {
+    if (!(error instanceof MalmenError && error.code === 'mismatch')) throw error;
+    context.emit({ kind: 'note', text: `${options.out} was made by another version: learning anew` });
+    await train({ ...options, resume: false, force: true }, context);
+  }
 }
 
 function change(
@@ -105,8 +126,8 @@ function change(
   { edited, outside }: WorldFiles,
   context: CommandContext,
 ): Promise<EditResult> {
-  const text = `2/3 editing ${options.facts} facts at once into an alternate world, saving the model, opening it from disk and asking it`;
-  context.emit({ kind: 'note', text });
+  const text = `2/3 editing ${options.facts} facts at once into an alternate world, saving the model, asking what was saved`;
+  context.emit({ kind: 'note', text, style: 'heading' });
   const out = editedFolder(options.out);
   const keep = options.editor === 'malmen' ? { keep: `jsonl:${outside}`, keepPrompts: options.facts } : {};
   const editing = { ...commonOptions(options), ...keep, editor, records: `jsonl:${edited}`, out, force: true };
@@ -114,7 +135,8 @@ function change(
 }
 
 async function show(options: DemoOptions, edited: readonly EditRecord[], context: CommandContext): Promise<void> {
-  context.emit({ kind: 'note', text: '3/3 what the model said before, and what the edited one says' });
+  const text = '3/3 what the model said before, and what the edited one says';
+  context.emit({ kind: 'note', text, style: 'heading' });
   const models = { ...commonOptions(options), edited: editedFolder(options.out) };
   context.emit(await beforeAndAfter(models, edited, context));
 }
@@ -122,10 +144,15 @@ async function show(options: DemoOptions, edited: readonly EditRecord[], context
 function tellNext(out: string, editor: string, { edit: { prompt } }: EditRecord, { emit }: CommandContext): void {
   const model = relative('', embeddedModel) || '.';
   const shift = join(editedFolder(out), 'shift.safetensors');
-  const lines = [
-    `ask it yourself:   malmen ask --model ${model} --shift ${shift} "${prompt}"`,
-    'your own facts:    malmen init facts.csv, then malmen check facts.csv',
-    `edit them:         malmen edit --model ${model} --editor ${editor} --records facts.csv --out edited`,
+  const steps = [
+    ['ask it yourself:', `ask --model ${model} --shift ${shift} "${prompt}"`],
+    ['facts of your own: write an example file, put yours in, check them,', 'init facts.csv'],
+    ['', `check facts.csv --model ${model}`],
+    ['and edit them:', `edit --model ${model} --editor ${editor} --records facts.csv --out edited`],
   ];
-  for (const text of lines) emit({ kind: 'note', text });
+  emit({ kind: 'note', text: 'What to type next', style: 'heading' });
+  for (const [text, command] of steps) {
+    if (text) emit({ kind: 'note', text });
+    emit({ kind: 'note', text: `npx malmen ${command}`, style: 'command' });
+  }
 }
