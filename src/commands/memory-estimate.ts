@@ -31,6 +31,8 @@ export interface MemoryJob {
   readonly rows: number;
   /** Absent for an editor without a network. */
   readonly network?: NetworkSize;
+  /** Whether frozen parts are kept on disk. */
+  readonly cached?: boolean | undefined;
 }
 
 /** Bytes of anonymous memory; mapped weights are page cache and do not count. */

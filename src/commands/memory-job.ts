@@ -17,6 +17,7 @@ export interface JobDescription {
   readonly edits?: readonly TokenPair[];
   readonly tokens: TokenChoice;
   readonly network?: NetworkSize;
+  readonly cached?: boolean;
 }
 
 /** The job by its number of prompts per pass. */

@@ -142,6 +142,14 @@ export const trainOptions = z.strictObject({
   hyperBatch: count().default(8192).describe('rows per pass through the hyper-network; never changes the result'),
   checkpointEvery: count().default(10).describe('steps between resumable checkpoints'),
   memory,
+  cache: z
+    .string()
+    .regex(byteSizePattern, 'a size such as 20GB or 512MiB is expected')
+    .optional()
+    .describe(
+      'keep what lies below the first edited layer on disk by prompt, in the output folder, up to this size: never changes the result, saves time where prompts come up again and the model is large (default: compute it at every step)',
+    ),
+  keepCache: z.boolean().default(false).describe('leave --cache in the output folder after the last step'),
   ...common,
 });
 

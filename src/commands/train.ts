@@ -18,6 +18,7 @@ import type { MetaBatches } from '../train/meta-step.js';
 import { MetaTrainer } from '../train/meta-trainer.js';
 import { RunFolder, type RunState } from '../train/run-folder.js';
 import { Random } from '../util/random.js';
+import { type ActivationCache, openActivationCache } from './activation-cache.js';
 import type { CommandContext } from './events.js';
 import { planRun, withMemoryReport } from './memory-limit.js';
 import type { TrainOptions } from './options.js';
@@ -47,6 +48,7 @@ interface Training {
   readonly editor: HyperEditor;
   readonly trainer: MetaTrainer;
   readonly run: RunFolder;
+  readonly cache: ActivationCache;
   readonly options: TrainOptions;
   readonly context: CommandContext;
 }
@@ -92,13 +94,14 @@ async function trainOn(
   }
   const training = await openTraining(
     subject,
-    { preserved, run, state },
+    { tokenized, preserved, run, state },
     { options, schedule: plan.schedule },
     context,
   ).catch((error) => {
     throw context.signal.aborted ? stopped(state?.step ?? 0, options) : error;
   });
   const recent = await trainAll(training, sampler);
+  await training.cache.finish(training.editable.cache);
   await saveEditor(options.out, describe(training), training.editable, training.editor);
   const validation = watched && (await validate(training, await tokenizeFor(subject, watched)));
   const result = summary(training, recent, validation);
@@ -115,6 +118,7 @@ function openRun({ model, hash }: Subject, options: TrainOptions) {
 }
 
 interface OpenedRun {
+  readonly tokenized: readonly TokenizedRecord[];
   /** Prompts whose answers are kept in place. */
   readonly preserved: readonly Wording[];
   readonly run: RunFolder;
@@ -123,11 +127,12 @@ interface OpenedRun {
 
 async function openTraining(
   subject: Subject,
-  { preserved, run, state: saved }: OpenedRun,
+  { tokenized, preserved, run, state: saved }: OpenedRun,
   { options, schedule }: { readonly options: TrainOptions; readonly schedule: Schedule },
   context: CommandContext,
 ): Promise<Training> {
-  const editable = await subject.model.editing(subject.model.layers(options.layers), schedule);
+  const cache = await openActivationCache(subject, tokenized, { options, schedule }, context);
+  const editable = await subject.model.editing(subject.model.layers(options.layers), schedule, cache.records);
   const state = saved ?? (await openStart(subject, options));
   const whitenings = await preservedBases(editable, preserved, options, context);
   context.signal.throwIfAborted();
@@ -136,7 +141,7 @@ async function openTraining(
   const start = state && { step: state.step, optimizer: state.tensors };
   const trainer = await MetaTrainer.open(editable, editor, { metaRate, maxGradientNorm, localityWeight }, start);
   if (state) context.emit({ kind: 'note', text: `continuing after step ${state.step}` });
-  return { subject, editable, editor, trainer, run, options, context };
+  return { subject, editable, editor, trainer, run, cache, options, context };
 }
 
 async function openStart(subject: Subject, options: TrainOptions): Promise<RunState | undefined> {
@@ -160,6 +165,8 @@ function resultSettings(options: TrainOptions): Record<string, unknown> {
     resume,
     threads,
     memory,
+    cache,
+    keepCache,
     batch,
     hyperBatch,
     checkpointEvery,

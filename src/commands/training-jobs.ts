@@ -18,6 +18,7 @@ export function trainingJobs({ model }: Subject, records: readonly TokenizedReco
     edits: longest.slice(0, options.edits),
     tokens: tokensOf(options),
     network: options,
+    cached: options.cache !== undefined,
   });
 }
 

@@ -22,9 +22,12 @@ export class RunningMoments {
     return this.#count;
   }
 
+  /** To the last bit: merging them into empty moments would round. */
   static from({ count, mean, squares }: BatchMoments): RunningMoments {
     const moments = new RunningMoments(mean.length);
-    moments.merge({ count, mean, squares });
+    moments.mean.set(mean);
+    moments.squares.set(squares);
+    moments.#count = count;
     return moments;
   }
 

@@ -15,6 +15,8 @@ import type { ProgramSequence } from './program-sequence.js';
 export interface BlockComputation {
   /** Gives the crossing values. */
   readonly frozen: ProgramSequence;
+  /** Those values, uncut. */
+  readonly frozenOutputs: ReadonlyMap<string, Value>;
   /** Equal for computations whose frozen parts are the same. */
   readonly frozenText: string;
   readonly live: ProgramSequence;
@@ -135,7 +137,11 @@ export class BlockPrograms {
     const cut = this.#programs.cut(all, rewrittenMarks);
     const frozen = stages(cut.frozen.outputs, cut.frozenMarks).map((stage) => forwardProgram(stage, stage.outputs));
     return {
-      frozen: { frozen: sequence(frozen), frozenText: printProgram(cut.frozen) },
+      frozen: {
+        frozen: sequence(frozen),
+        frozenOutputs: cut.frozen.outputs,
+        frozenText: printProgram(cut.frozen),
+      },
       live: stages(cut.live.outputs, cut.liveMarks),
     };
   }

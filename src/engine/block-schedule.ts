@@ -1,6 +1,7 @@
 // Runs an editable model block after block over weights that stay mapped in their files: one small session per block and
 // direction, so that no more than one block's weights are ever held as float32. Knows no editor.
 
+import type { Program } from '../graph/program.js';
 import type { EditableLayer } from '../models/model.js';
 import { scalar, type Tensor, type TensorOf } from '../tensor.js';
 import {
@@ -11,13 +12,14 @@ import {
   shiftInput,
   valueGradientName,
 } from './block-programs.js';
+import type { FrozenCache } from './frozen-cache.js';
 import { groupByShape, type LayerGroup } from './layer-group.js';
 import type { LayerTensors } from './layer-tensors.js';
 import type { FrozenBatch, GradientRequest, LossGradient, Predictions, StepOutputs } from './model-answers.js';
 import { batchDims, type ModelBatch } from './model-batch.js';
-import type { CaptureRequest, ModelSchedule, StepRequest } from './model-schedule.js';
+import type { CaptureRequest, FreezeOptions, ModelSchedule, StepRequest } from './model-schedule.js';
 import type { OpenModel } from './open-model.js';
-import { runSequence, type SequenceResult, type SequenceRun } from './program-sequence.js';
+import { type ProgramSequence, runSequence, type SequenceResult, type SequenceRun } from './program-sequence.js';
 import { residentMatrices } from './resident-matrix.js';
 import type { Compiled, Feed, Resident, Runtime } from './runtime.js';
 import { residentWeights } from './weight-feeds.js';
@@ -29,18 +31,20 @@ export class BlockSchedule implements ModelSchedule {
   readonly #layers: readonly EditableLayer[];
   readonly #groups: readonly LayerGroup[];
   readonly #programs: BlockPrograms;
+  readonly #cache: FrozenCache | undefined;
   /** Maps every weight that can be mapped, and gives the others. */
   readonly #weights: Pick<SequenceRun, 'binding' | 'givenWeights'>;
   readonly #computations = new Map<string, BlockComputation>();
   /** Texts of the frozen parts; their places are the ids. */
   readonly #frozenTexts: string[] = [];
 
-  constructor(model: OpenModel, layers: readonly EditableLayer[], programs: BlockPrograms) {
+  constructor(model: OpenModel, layers: readonly EditableLayer[], programs: BlockPrograms, cache?: FrozenCache) {
     const isGiven = (parameter: string) => !model.isMapped(parameter);
     this.#runtime = model.runtime;
     this.#layers = layers;
     this.#groups = groupByShape(layers);
     this.#programs = programs;
+    this.#cache = cache;
     this.#weights = {
       binding: model.binding(isGiven),
       givenWeights: (compiled: Compiled) => residentWeights(model, compiled, isGiven),
@@ -61,22 +65,28 @@ export class BlockSchedule implements ModelSchedule {
   async #freeze(
     computation: BlockComputation,
     batch: ModelBatch,
-    extra: Readonly<Record<string, Feed>> = {},
+    { extra = {}, cached = true }: FreezeOptions = {},
   ): Promise<FrozenBatch> {
-    const dims = batchDims(batch);
-    const feeds = { ...batch.tensors, ...extra };
-    const { kept } = await runSequence(this.#runtime, computation.frozen, { ...this.#weights, feeds, dims });
-    return { batch, dims, frozenId: this.#frozenId(computation), crossing: Object.fromEntries(kept) };
+    const run = async (sequence: ProgramSequence, some: ModelBatch) => {
+      const feeds = { ...some.tensors, ...extra };
+      const { kept } = await runSequence(this.#runtime, sequence, { ...this.#weights, feeds, dims: batchDims(some) });
+      return Object.fromEntries(kept);
+    };
+    const whole = (some: ModelBatch) => run(computation.frozen, some);
+    const small = (program: Program, some: ModelBatch) => run(alone(program), some);
+    const cache = cached ? this.#cache : undefined;
+    const crossing = await (cache?.freeze(batch, { outputs: computation.frozenOutputs, whole, small }) ?? whole(batch));
+    return { batch, dims: batchDims(batch), frozenId: this.#frozenId(computation), crossing };
   }
 
   /** Freezes for one run alone. */
   async #once<R>(
     computation: BlockComputation,
     batch: ModelBatch,
-    extra: Readonly<Record<string, Feed>>,
+    options: FreezeOptions,
     run: (frozen: FrozenBatch) => Promise<R>,
   ): Promise<R> {
-    const frozen = await this.#freeze(computation, batch, extra);
+    const frozen = await this.#freeze(computation, batch, options);
     try {
       return await run(frozen);
     } finally {
@@ -101,7 +111,7 @@ export class BlockSchedule implements ModelSchedule {
 
   keys(batch: ModelBatch, { tokens, weights }: Omit<CaptureRequest, 'scale'>): Promise<Resident[]> {
     const computation = this.#computation(`keys ${tokens}`, weights, (shifted) => this.#programs.keys(tokens, shifted));
-    return this.#once(computation, batch, {}, async (frozen) => {
+    return this.#once(computation, batch, { cached: false }, async (frozen) => {
       const { kept } = await this.#live(computation, frozen, weights);
       const stacks: Resident[] = [];
       for (const { layers } of this.#groups) stacks.push(await this.#stack(layers, kept, keysName));
@@ -128,7 +138,7 @@ export class BlockSchedule implements ModelSchedule {
     );
     const fed = Object.fromEntries(earlier);
     try {
-      return await this.#once(computation, batch, fed, async (frozen) => {
+      return await this.#once(computation, batch, { extra: fed, cached: false }, async (frozen) => {
         const { host, kept } = await this.#live(computation, frozen, weights, fed);
         const said = (host.get(output) ?? (await this.#toHost(kept.get(output)!))) as StepOutputs[K];
         return { said, memory: new Map([...kept].filter(([name]) => name !== output)) };
@@ -211,5 +221,9 @@ export class BlockSchedule implements ModelSchedule {
   /** It holds nothing of its own. */
   close(): void {}
 }
+
+const alone = (program: Program): ProgramSequence => {
+  return { programs: [program], host: new Set(), kept: new Set(program.outputs.keys()) };
+};
 
 const lossOf = (host: ReadonlyMap<string, Tensor>) => host.get('loss')!.data[0] as number;

@@ -5,6 +5,7 @@
 import type { EditableLayer } from '../models/model.js';
 import { BlockPrograms } from './block-programs.js';
 import { BlockSchedule } from './block-schedule.js';
+import { FrozenCache, type RecordStore } from './frozen-cache.js';
 import { groupByShape, type LayerGroup } from './layer-group.js';
 import type { LayerTensors } from './layer-tensors.js';
 import { LanguageModelPrograms, type TokenChoice } from './lm-programs.js';
@@ -46,6 +47,8 @@ export class EditableModel {
   readonly groups: readonly LayerGroup[];
   /** Whether {@link step} can be used: the model remembers what it has read. */
   readonly canStep: boolean;
+  /** What was frozen of prompts before, where a place for it was given. */
+  readonly cache: FrozenCache | undefined;
   readonly #programs: LanguageModelPrograms;
   readonly #schedule: ModelSchedule;
 
@@ -54,8 +57,10 @@ export class EditableModel {
     layers: readonly EditableLayer[],
     programs: LanguageModelPrograms,
     schedule: ModelSchedule,
+    cache: FrozenCache | undefined,
   ) {
     this.model = model;
+    this.cache = cache;
     this.layers = layers;
     this.groups = groupByShape(layers);
     this.canStep = programs.canStep;
@@ -63,14 +68,23 @@ export class EditableModel {
     this.#schedule = schedule;
   }
 
-  /** @internal */
-  static async open(model: OpenModel, layers: readonly EditableLayer[], schedule: Schedule): Promise<EditableModel> {
+  /**
+   * @param records where the frozen part of each prompt is kept for the next time
+   * @internal
+   */
+  static async open(
+    model: OpenModel,
+    layers: readonly EditableLayer[],
+    schedule: Schedule,
+    records?: RecordStore,
+  ): Promise<EditableModel> {
+    const cache = records && new FrozenCache(model.runtime, records);
     const programs = new LanguageModelPrograms(model.definition, layers);
     const running =
       schedule === 'whole'
-        ? await WholeSchedule.open(model, layers, programs)
-        : new BlockSchedule(model, layers, new BlockPrograms(programs, layers));
-    return new EditableModel(model, layers, programs, running);
+        ? await WholeSchedule.open(model, layers, programs, cache)
+        : new BlockSchedule(model, layers, new BlockPrograms(programs, layers), cache);
+    return new EditableModel(model, layers, programs, running, cache);
   }
 
   get runtime(): Runtime {

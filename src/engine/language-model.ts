@@ -10,6 +10,7 @@ import { defineModel } from '../models/index.js';
 import type { EditableLayer, ModelDefinition } from '../models/model.js';
 import type { TensorOf } from '../tensor.js';
 import { EditableModel } from './editable-model.js';
+import type { RecordStore } from './frozen-cache.js';
 import { matchTensors } from './match-tensors.js';
 import type { OpenModel } from './open-model.js';
 import { openRuntime, type RuntimeOptions } from './open-runtime.js';
@@ -66,9 +67,13 @@ export class LanguageModel implements OpenModel {
     throw new MalmenError('not-found', `${this.folder.dir}: ${problem}; name one of ${meant}`);
   }
 
-  /** Prepares editing of some layers: their weights become inputs, everything else stays mapped. */
-  async editing(layers: readonly EditableLayer[], schedule: Schedule = 'whole'): Promise<EditableModel> {
-    return EditableModel.open(this, layers, schedule);
+  /** Prepares editing of some layers: their weights become inputs, everything else stays mapped. `records` keeps the frozen part of prompts. */
+  async editing(
+    layers: readonly EditableLayer[],
+    schedule: Schedule = 'whole',
+    records?: RecordStore,
+  ): Promise<EditableModel> {
+    return EditableModel.open(this, layers, schedule, records);
   }
 
   /**

@@ -5,7 +5,7 @@ import type { LayerTensors } from './layer-tensors.js';
 import type { TokenChoice } from './lm-programs.js';
 import type { FrozenBatch, GradientRequest, LossGradient, Memory, Predictions, StepOutputs } from './model-answers.js';
 import type { ModelBatch } from './model-batch.js';
-import type { Resident } from './runtime.js';
+import type { Feed, Resident } from './runtime.js';
 
 export interface CaptureRequest {
   readonly tokens: TokenChoice;
@@ -14,6 +14,13 @@ export interface CaptureRequest {
   readonly weights: LayerTensors;
   /** Rows of each layer, by group. */
   readonly counts: readonly (readonly number[])[];
+}
+
+export interface FreezeOptions {
+  /** Fed besides the batch. */
+  readonly extra?: Readonly<Record<string, Feed>>;
+  /** Whether what was frozen before may be used again; not what is asked once. Default: yes. */
+  readonly cached?: boolean;
 }
 
 export interface StepRequest<K extends keyof StepOutputs> {

@@ -26,6 +26,8 @@ export interface ScheduleMemoryRequest {
   readonly tokens: TokenChoice;
   /** The named dimensions of the largest batch. */
   readonly dims: Readonly<Record<string, number>>;
+  /** Whether frozen parts are kept on disk by prompt: records come and go through memory. */
+  readonly cached?: boolean | undefined;
 }
 
 export function scheduleMemory(schedule: Schedule, request: ScheduleMemoryRequest): ScheduleMemory {
@@ -43,7 +45,7 @@ function stackHeights({ definition, layers, tokens, dims }: ScheduleMemoryReques
 const floatBytes = 4;
 
 /** Frozen float32 weights stay mapped; live ones are read once and fed to all programs; 16-bit ones are cast in each run. */
-function wholeMemory({ definition, layers, isFloat32, tokens, dims }: ScheduleMemoryRequest): ScheduleMemory {
+function wholeMemory({ definition, layers, isFloat32, tokens, dims, cached }: ScheduleMemoryRequest): ScheduleMemory {
   const programs = new LanguageModelPrograms(definition, layers);
   const edited = new Set(layers.map(weightName));
   const fed = new Set<string>(edited);
@@ -57,6 +59,7 @@ function wholeMemory({ definition, layers, isFloat32, tokens, dims }: ScheduleMe
       outputBytes(frozen, dims),
       programPeakBytes(frozen, options(false)),
       programPeakBytes(live, options(true)),
+      cached,
     );
   };
   const peaks = {
@@ -68,7 +71,7 @@ function wholeMemory({ definition, layers, isFloat32, tokens, dims }: ScheduleMe
   return { weights, ...peaks };
 }
 
-function blockMemory({ definition, layers, isFloat32, tokens, dims }: ScheduleMemoryRequest): ScheduleMemory {
+function blockMemory({ definition, layers, isFloat32, tokens, dims, cached }: ScheduleMemoryRequest): ScheduleMemory {
   const programs = new BlockPrograms(new LanguageModelPrograms(definition, layers), layers);
   const shifted = new Set(layers.map(({ name }) => name));
   const options: ProgramMemoryOptions = {
@@ -77,7 +80,7 @@ function blockMemory({ definition, layers, isFloat32, tokens, dims }: ScheduleMe
   };
   const peak = ({ frozen, live }: BlockComputation) => {
     const crossing = sequenceMemory(frozen, options);
-    return twoPhases(crossing.kept, crossing.peak, sequenceMemory(live, options).peak);
+    return twoPhases(crossing.kept, crossing.peak, sequenceMemory(live, options).peak, cached);
   };
   return {
     weights: 0,
@@ -87,8 +90,13 @@ function blockMemory({ definition, layers, isFloat32, tokens, dims }: ScheduleMe
   };
 }
 
-/** The crossing values stay while the live part runs. */
-const twoPhases = (crossing: number, frozen: number, live: number) => Math.max(frozen, crossing + live);
+/**
+ * The crossing values stay while the live part runs. With a cache, records of some prompts wait while the others are computed,
+ * and all are there once more as the values that they make up.
+ */
+function twoPhases(crossing: number, frozen: number, live: number, cached = false): number {
+  return Math.max(frozen + (cached ? 2 * crossing : 0), crossing + live);
+}
 
 function parameterBytes({ parameters }: ModelDefinition, name: string): number {
   return floatBytes * elementCount(parameters.find((parameter) => parameter.name === name)!.shape);

@@ -3,13 +3,15 @@
 
 import { parameterInput } from '../graph/emit.js';
 import type { Partition } from '../graph/partition.js';
+import type { Program } from '../graph/program.js';
 import type { EditableLayer } from '../models/model.js';
 import { scalar, type TensorOf } from '../tensor.js';
+import type { FrozenCache } from './frozen-cache.js';
 import type { LayerTensors } from './layer-tensors.js';
 import { type LanguageModelPrograms, stackHeight, weightName } from './lm-programs.js';
 import type { FrozenBatch, GradientRequest, LossGradient, Memory, Predictions, StepOutputs } from './model-answers.js';
 import { batchDims, type ModelBatch } from './model-batch.js';
-import type { CaptureRequest, ModelSchedule, StepRequest } from './model-schedule.js';
+import type { CaptureRequest, FreezeOptions, ModelSchedule, StepRequest } from './model-schedule.js';
 import type { OpenModel } from './open-model.js';
 import { pickFeeds } from './program-sequence.js';
 import type { Compiled, Feed, Resident, RunResult, WeightBinding } from './runtime.js';
@@ -31,11 +33,18 @@ interface LiveRun {
   readonly keep?: readonly string[];
 }
 
+/** A live run with the frozen one before it. */
+interface CaptureRun extends Omit<LiveRun, 'frozen'>, Pick<FreezeOptions, 'cached'> {
+  readonly batch: ModelBatch;
+  readonly counts: CaptureRequest['counts'];
+}
+
 export class WholeSchedule implements ModelSchedule {
   readonly base: LayerTensors;
   readonly #model: OpenModel;
   readonly #layers: readonly EditableLayer[];
   readonly #programs: LanguageModelPrograms;
+  readonly #cache: FrozenCache | undefined;
   readonly #frozenBinding: WeightBinding;
   readonly #liveBinding: WeightBinding;
   readonly #computations = new Map<string, Promise<Computation>>();
@@ -45,11 +54,13 @@ export class WholeSchedule implements ModelSchedule {
     layers: readonly EditableLayer[],
     programs: LanguageModelPrograms,
     base: LayerTensors,
+    cache: FrozenCache | undefined,
   ) {
     this.#model = model;
     this.#layers = layers;
     this.#programs = programs;
     this.base = base;
+    this.#cache = cache;
     const edited = new Set(layers.map(weightName));
     this.#frozenBinding = model.binding((name) => !model.isMapped(name));
     this.#liveBinding = model.binding((name) => edited.has(name) || this.#isShared(name));
@@ -59,11 +70,12 @@ export class WholeSchedule implements ModelSchedule {
     model: OpenModel,
     layers: readonly EditableLayer[],
     programs: LanguageModelPrograms,
+    cache?: FrozenCache,
   ): Promise<WholeSchedule> {
     const base = new Map<string, Resident>();
     for (const layer of layers)
       base.set(layer.name, await model.runtime.upload(await model.read(weightName(layer)), { move: true }));
-    return new WholeSchedule(model, layers, programs, base);
+    return new WholeSchedule(model, layers, programs, base, cache);
   }
 
   async shifted(shift: LayerTensors): Promise<LayerTensors> {
@@ -83,16 +95,27 @@ export class WholeSchedule implements ModelSchedule {
     batch: ModelBatch,
     name: string,
     cut: () => Partition,
-    extra: Readonly<Record<string, Feed>> = {},
+    { extra = {}, cached = true }: FreezeOptions = {},
   ): Promise<FrozenBatch> {
     const { frozen } = await this.#computation(name, cut);
+    const whole = (some: ModelBatch) => this.#frozenRun(frozen, some, extra);
+    const small = async (program: Program, some: ModelBatch) =>
+      this.#frozenRun(await this.#model.runtime.compile(program, this.#frozenBinding), some, extra);
+    const cache = cached ? this.#cache : undefined;
+    const crossing = await (cache?.freeze(batch, { outputs: frozen.program.outputs, whole, small }) ?? whole(batch));
+    return { batch, frozenId: frozen.id, crossing, dims: batchDims(batch) };
+  }
+
+  async #frozenRun(
+    frozen: Compiled,
+    batch: ModelBatch,
+    extra: Readonly<Record<string, Feed>>,
+  ): Promise<Record<string, Resident>> {
     const given = await residentWeights(this.#model, frozen, (parameter) => !this.#model.isMapped(parameter));
     const feeds = pickFeeds(frozen, { ...batch.tensors, ...extra, ...given });
-    const dims = batchDims(batch);
-    const result = await this.#model.runtime.run(frozen, feeds, { keep: 'all', dims });
+    const result = await this.#model.runtime.run(frozen, feeds, { keep: 'all', dims: batchDims(batch) });
     const names = [...frozen.program.outputs.keys()];
-    const crossing = Object.fromEntries(names.map((output) => [output, result.kept(output)]));
-    return { batch, frozenId: frozen.id, crossing, dims };
+    return Object.fromEntries(names.map((output) => [output, result.kept(output)]));
   }
 
   #release({ crossing }: FrozenBatch): void {
@@ -114,18 +137,15 @@ export class WholeSchedule implements ModelSchedule {
   async keys(batch: ModelBatch, { tokens, weights, counts }: Omit<CaptureRequest, 'scale'>): Promise<Resident[]> {
     const keep = counts.map((_, group) => `keys:${group}`);
     const cut = () => this.#programs.keys(tokens);
-    const result = await this.#captureRun({ name: `keys ${tokens}`, cut, batch, counts, weights, keep });
+    const run = { name: `keys ${tokens}`, cut, batch, counts, weights, keep };
+    const result = await this.#captureRun({ ...run, cached: false });
     return keep.map((name) => result.kept(name));
   }
 
   /** Freezes for this run alone. */
-  async #captureRun({
-    batch,
-    counts,
-    ...run
-  }: Omit<LiveRun, 'frozen'> & { readonly batch: ModelBatch } & Pick<CaptureRequest, 'counts'>): Promise<RunResult> {
+  async #captureRun({ batch, counts, cached = true, ...run }: CaptureRun): Promise<RunResult> {
     const heights = counts.map((own, group) => [stackHeight(group), own.reduce((sum, count) => sum + count, 0)]);
-    const cold = await this.#freeze(batch, run.name, run.cut);
+    const cold = await this.#freeze(batch, run.name, run.cut, { cached });
     const frozen = { ...cold, dims: { ...cold.dims, ...Object.fromEntries(heights) } };
     try {
       return await this.#live({ ...run, frozen });
@@ -172,7 +192,7 @@ export class WholeSchedule implements ModelSchedule {
     const feeds = Object.fromEntries(earlier);
     const { live } = await this.#computation(name, cut);
     const keep = [...live.program.outputs.keys()].filter((kept) => kept !== output);
-    const frozen = await this.#freeze(batch, name, cut, feeds);
+    const frozen = await this.#freeze(batch, name, cut, { extra: feeds, cached: false });
     try {
       const result = await this.#live({ name, cut, frozen, weights, feeds, keep });
       const memory: Memory = new Map(keep.map((kept) => [kept, result.kept(kept)]));
