@@ -43,6 +43,7 @@ export { assertSameBase, type EditorDescription, loadEditor, readEditorDescripti
 export { FineTuning, type FineTuningSettings } from './editors/fine-tuning.js';
 export type { HyperEditor } from './editors/hyper-editor.js';
 export type { EditableModel, LayerTensors } from './engine/editable-model.js';
+export type { CacheUse, FrozenCache, RecordStore } from './engine/frozen-cache.js';
 export { LanguageModel, type OpenModelOptions } from './engine/language-model.js';
 export type { LayerGroup } from './engine/layer-group.js';
 export type { TokenChoice } from './engine/lm-programs.js';

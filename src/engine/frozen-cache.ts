@@ -13,10 +13,11 @@ import type { Resident, Runtime } from './runtime.js';
 
 /** Records of float32 numbers by key. */
 export interface RecordStore {
+  /** Whether there is one. */
   has(key: string): boolean;
   /** A copy, the caller's; undefined where there is none, or it was damaged. */
   read(key: string): Promise<Float32Array | undefined>;
-  /** May keep only some of them. */
+  /** Those that are new, or as many as there is room for. */
   write(records: ReadonlyMap<string, Float32Array>): Promise<void>;
 }
 
@@ -45,6 +46,7 @@ interface KeyedBatch {
   readonly keys: readonly string[];
 }
 
+/** What was kept of prompts, used by an editable model as it asks them again. */
 export class FrozenCache {
   readonly #runtime: Runtime;
   readonly #store: RecordStore;
@@ -52,6 +54,7 @@ export class FrozenCache {
   #use = { asked: 0, found: 0 };
   #isOpen = true;
 
+  /** @internal */
   constructor(runtime: Runtime, store: RecordStore) {
     this.#runtime = runtime;
     this.#store = store;
@@ -66,7 +69,10 @@ export class FrozenCache {
     this.#isOpen = false;
   }
 
-  /** The crossing values of a batch, the caller's. */
+  /**
+   * The crossing values of a batch, the caller's.
+   * @internal
+   */
   async freeze(batch: ModelBatch, run: FrozenRun): Promise<Crossing> {
     const plan = this.#plan(run.outputs);
     const prompts = this.#isOpen && plan.kept.length > 0 && !isOneRow(batch) ? batchPrompts(batch) : undefined;
