@@ -43,7 +43,8 @@ const lock = at('package-lock.json');
 // npm writes this file at the end of an installation that succeeded.
 if (changed(at('node_modules', '.package-lock.json')) < changed(lock)) {
   // The compiler is a development dependency: needed here whatever the environment says of production.
-  const options = ['--include=dev', '--no-audit', '--no-fund'];
+  // Warnings are for those who maintain it: engines of development tools, settings that npm will forget.
+  const options = ['--include=dev', '--no-audit', '--no-fund', '--loglevel=error'];
   run('installing dependencies', 'npm', [existsSync(lock) ? 'ci' : 'install', ...options]);
 }
 

@@ -5,7 +5,7 @@ import type { CommandEvent } from '../commands/events.js';
 import { fitCommand, fitText, labelled, widthOf } from './fit-text.js';
 import { Progress } from './progress.js';
 import type { ProgressEvent } from './stage-meter.js';
-import { type TableEvent, tableLines } from './table.js';
+import { layOutTable, type TableEvent } from './table.js';
 import { canRedraw, coloursOf, type Terminal } from './terminal.js';
 import { oneLine } from './text-width.js';
 
@@ -85,8 +85,9 @@ export class Renderer {
   #tableLines(table: TableEvent): string[] {
     const { stdout, env } = this.#terminal;
     const { bold, dim } = coloursOf(stdout, env);
-    const [head = '', ...rows] = tableLines(table, widthOf(stdout));
-    return [...fitText(oneLine(table.title), stdout).map(bold), ...(head === '' ? [] : [dim(head)]), ...rows];
+    const { head, rows } = layOutTable(table, widthOf(stdout));
+    const shown = head.some((line) => line !== '') ? head : [];
+    return [...fitText(oneLine(table.title), stdout).map(bold), ...shown.map(dim), ...rows];
   }
 
   #out(lines: readonly string[], block: Block): void {

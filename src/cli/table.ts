@@ -12,18 +12,29 @@ interface Column {
   /** Heading first. */
   readonly cells: readonly string[];
   readonly width: number;
+  /** Below this numbers would be cut, and words while there is another way. */
+  readonly least: number;
 }
 
 const gap = '  ';
 /** Text columns are not narrowed below this while another is wider. */
 const narrowestText = 8;
 
+/** Lines after the first of a text stand in by so much. */
+const hanging = '  ';
+
+/** A table as lines of text. */
+export interface TableLines {
+  readonly head: readonly string[];
+  readonly rows: readonly string[];
+}
+
 /**
- * The lines of a table, heading first: numbers right-aligned, `-` for what is missing, texts that are too wide on several lines.
+ * Lays a table out: numbers right-aligned, `-` for what is missing, texts and headings that are too wide on several lines.
  *
  * @param columns width to fit into; `undefined` breaks nothing
  */
-export function tableLines(table: TableEvent, columns: number | undefined): string[] {
+export function layOutTable(table: TableEvent, columns: number | undefined): TableLines {
   const wanted = table.columns.map((name, index) =>
     columnOf(
       name,
@@ -31,14 +42,15 @@ export function tableLines(table: TableEvent, columns: number | undefined): stri
     ),
   );
   const fitted = columns === undefined ? wanted : shrink(wanted, columns);
-  return ['', ...table.rows].flatMap((_, row) => {
+  const linesOf = (row: number) => {
     const lines = rowLines(fitted, row);
     return columns === undefined ? lines : lines.map((line) => clip(line, columns));
-  });
+  };
+  return { head: linesOf(0), rows: table.rows.flatMap((_, at) => linesOf(at + 1)) };
 }
 
 function rowLines(columns: readonly Column[], row: number): string[] {
-  const cells = columns.map(({ cells, width }) => wrapCell(cells[row]!, width));
+  const cells = columns.map(({ side, cells, width }) => wrapCell(cells[row]!, width, side === 'left' ? hanging : ''));
   const height = Math.max(...cells.map((lines) => lines.length));
   return Array.from({ length: height }, (_, line) =>
     columns
@@ -56,16 +68,33 @@ function columnOf(name: string, values: readonly (string | number | null)[]): Co
     return typeof value === 'number' ? numbers[next++]! : oneLine(value);
   });
   const all = [oneLine(name), ...cells];
-  return { side: numbers.length > 0 ? 'right' : 'left', cells: all, width: Math.max(...all.map(textWidth)) };
+  const width = Math.max(...all.map(textWidth));
+  if (numbers.length === 0) return { side: 'left', cells: all, width, least: Math.min(width, leastText(all)) };
+  return { side: 'right', cells: all, width, least: Math.max(longestWord(all[0]!), ...cells.map(textWidth)) };
 }
 
-/** Takes columns off the widest text until the row fits; numbers stay whole. */
+const longestWord = (text: string) => Math.max(...text.split(' ').map(textWidth));
+
+const leastText = (cells: readonly string[]) =>
+  Math.max(narrowestText, hanging.length + Math.max(...cells.map(longestWord)));
+
+/** Takes columns off the widest until the row fits: of headings, then between the words of texts, then within them. */
 function shrink(columns: readonly Column[], width: number): Column[] {
+  let shrunk = columns;
+  for (const least of [whole, betweenWords, withinWords]) {
+    shrunk = narrow(shrunk, width, (column) => (column.side === 'right' ? column.least : least(column)));
+  }
+  return [...shrunk];
+}
+
+const whole = ({ width }: Column) => width;
+const betweenWords = ({ least }: Column) => least;
+const withinWords = () => narrowestText;
+
+function narrow(columns: readonly Column[], width: number, least: (column: Column) => number): Column[] {
   const shrunk = [...columns];
-  const excess = () => rowWidth(shrunk) - width;
-  while (excess() > 0) {
-    const texts = shrunk.filter(({ side, width: own }) => side === 'left' && own > narrowestText);
-    const widest = texts.sort((a, b) => b.width - a.width)[0];
+  while (rowWidth(shrunk) > width) {
+    const widest = shrunk.filter((column) => column.width > least(column)).sort((a, b) => b.width - a.width)[0];
     if (widest === undefined) break;
     shrunk[shrunk.indexOf(widest)] = { ...widest, width: widest.width - 1 };
   }

@@ -48,11 +48,13 @@ export function wrapWords(text: string, columns: number): string[] {
 
 /** Beyond this, a cell of a table ends in an ellipsis: long contexts must not flood the screen. */
 const mostCellLines = 4;
-/** Lines after the first stand in by so much, so that they do not look like the next row. */
-const hanging = '  ';
 
-/** The lines of a table's cell, none wider than `columns`; words that are wider are broken. */
-export function wrapCell(text: string, columns: number): string[] {
+/**
+ * The lines of a table's cell, none wider than `columns`; words that are wider are broken.
+ *
+ * @param hanging what lines after the first begin with, so that they do not look like the next row
+ */
+export function wrapCell(text: string, columns: number, hanging: string): string[] {
   if (textWidth(text) <= columns) return [text];
   const width = columns - hanging.length;
   const lines = wrapWords(text, width).flatMap((line) => pieces(line, width));

@@ -8,7 +8,7 @@ import { formatDuration, formatNumber, formatNumbers, formatRate } from '../../s
 import { Progress } from '../../src/cli/progress.js';
 import { runningLine } from '../../src/cli/stage-line.js';
 import { type ProgressEvent, StageMeter } from '../../src/cli/stage-meter.js';
-import { tableLines } from '../../src/cli/table.js';
+import { layOutTable, type TableEvent } from '../../src/cli/table.js';
 import { clip, manyLines, oneLine, textWidth } from '../../src/cli/text-width.js';
 import { FakeTerminal, screenOf } from './fake-terminal.js';
 
@@ -217,6 +217,11 @@ test('numbers', () => {
   expect([1234, 12.34, 0.25, 0.001].map(formatRate)).toEqual(['1,234/s', '12.3/s', '4.0 s each', '1,000 s each']);
 });
 
+function tableLines(table: TableEvent, columns: number | undefined): string[] {
+  const { head, rows } = layOutTable(table, columns);
+  return [...head, ...rows];
+}
+
 describe('tables', () => {
   const table = {
     kind: 'table',
@@ -266,6 +271,20 @@ describe('tables', () => {
         expect(shown.join(' ').replaceAll(' ', '')).toBe(text.replaceAll(' ', ''));
       }),
     );
+  });
+
+  test('with many numbers keep all of them: headings break', () => {
+    const columns = ['', 'hyper-network', 'edited layers', 'normal equation', 'total'];
+    const rows = [
+      ['whole model', 102, 25, 213, 1340],
+      ['block by block', 102, 13, 213, 628],
+    ];
+    expect(tableLines({ kind: 'table', title: '', columns, rows }, 58)).toEqual([
+      '                hyper-network     edited     normal  total',
+      '                                  layers   equation',
+      'whole model               102         25        213  1,340',
+      'block by block            102         13        213    628',
+    ]);
   });
 
   test('may be empty', () => {
