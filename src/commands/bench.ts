@@ -183,8 +183,12 @@ function jobOf(model: LanguageModel, { what, edits, tokens, answerTokens, layers
 }
 
 function workOf({ model, editable }: Bench, options: BenchOptions): { lm: LanguageModelWork; edit: EditWork } {
-  const { layers, vocabularySize } = model.definition;
-  const size = (from: typeof layers) => from.reduce((sum, { keySize, valueSize }) => sum + keySize * valueSize, 0);
+  const { layers, vocabularySize, kind } = model.definition;
+  // A decoder that stands behind an encoder reads the answer only.
+  const readShare = (name: string) =>
+    kind === 'encoder-decoder' && name.startsWith('decoder.') ? options.answerTokens / options.tokens : 1;
+  const size = (from: typeof layers) =>
+    from.reduce((sum, { name, keySize, valueSize }) => sum + keySize * valueSize * readShare(name), 0);
   const first = layers.indexOf(editable.layers[0]!);
   const { keySize, valueSize } = editable.layers[0]!;
   const { edits, tokens, answerTokens, rank, blocks } = options;
@@ -194,7 +198,7 @@ function workOf({ model, editable }: Bench, options: BenchOptions): { lm: Langua
     answerTokens,
     frozen: size(layers.slice(0, first)),
     live: size(layers.slice(first)),
-    head: vocabularySize * valueSize,
+    head: (kind === 'classifier' ? 2 : vocabularySize) * valueSize,
     edited: size(editable.layers),
   };
   const network = blocks * 2 * (keySize + valueSize) * rank;
@@ -206,7 +210,7 @@ async function benchStep(options: BenchOptions, context: CommandContext): Promis
     const { model, editable, editor, random, batch } = setup;
     const draw = () => {
       const shape = { size: batch, tokens: options.tokens, answerTokens: options.answerTokens };
-      return randomBatches(options.edits, shape, model.definition.vocabularySize, random);
+      return randomBatches(options.edits, shape, model.definition, random);
     };
     const batches = { edits: draw(), rephrasings: draw(), unrelated: draw() };
     let stages: Record<string, number> = {};
@@ -236,7 +240,7 @@ async function benchEdit(options: BenchOptions, context: CommandContext): Promis
   return withBench(options, context, async (setup) => {
     const { model, editable, editor, random, batch } = setup;
     const shape = { size: batch, tokens: options.tokens, answerTokens: options.answerTokens };
-    const batches = randomBatches(options.edits, shape, model.definition.vocabularySize, random);
+    const batches = randomBatches(options.edits, shape, model.definition, random);
     const sample = await editor.capture(editable, batches[0]!);
     await editor.observe(sample);
     editor.releaseChunk(editable, sample);
