@@ -92,10 +92,10 @@ function blockMemory({ definition, layers, isFloat32, tokens, dims, cached }: Sc
 
 /**
  * The crossing values stay while the live part runs. With a cache, records of some prompts wait while the others are computed,
- * and all are there once more as the values that they make up.
+ * and all are there once more as the values that they make up; what goes from thread to thread or to the disk is a copy.
  */
 function twoPhases(crossing: number, frozen: number, live: number, cached = false): number {
-  return Math.max(frozen + (cached ? 2 * crossing : 0), crossing + live);
+  return Math.max(frozen + (cached ? 4 * crossing : 0), crossing + live);
 }
 
 function parameterBytes({ parameters }: ModelDefinition, name: string): number {

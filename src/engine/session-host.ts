@@ -7,6 +7,7 @@ import { constant } from '../graph/build.js';
 import { emitProgram } from '../graph/emit.js';
 import { makeProgram } from '../graph/program.js';
 import { type DType, elementCount, type Tensor } from '../tensor.js';
+import { freeMemory } from '../util/free-memory.js';
 import { BufferPool } from './buffer-pool.js';
 import type { Device, RuntimeMemory } from './runtime.js';
 
@@ -47,6 +48,8 @@ export class SessionHost {
   /** Owners of each stored tensor that has more than one. */
   readonly #owners = new Map<Data, number>();
   readonly #pool = new BufferPool();
+  /** No output would take their buffers again: pooled, they would pile up. */
+  readonly #uploaded = new WeakSet<Data>();
 
   private constructor(options: HostOptions) {
     this.#options = options;
@@ -127,6 +130,7 @@ export class SessionHost {
   /** Takes ownership of `data`. */
   upload(id: number, data: Data): void {
     this.#residents.set(id, data);
+    this.#uploaded.add(data);
   }
 
   /** A copy of `count` elements from `offset`. */
@@ -152,7 +156,9 @@ export class SessionHost {
     const others = (this.#owners.get(data) ?? 1) - 1;
     if (others > 1) this.#owners.set(data, others);
     else this.#owners.delete(data);
-    if (others === 0 && data instanceof Float32Array) this.#pool.give(data);
+    if (others > 0 || !(data instanceof Float32Array)) return;
+    if (!this.#uploaded.has(data)) this.#pool.give(data);
+    else if (data.byteLength === data.buffer.byteLength) freeMemory(data);
   }
 
   memory(): RuntimeMemory {
