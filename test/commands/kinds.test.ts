@@ -220,7 +220,8 @@ describe('BERT', () => {
       editTiny(chain.world, { records: sheet, out: chain.world.path('own'), ...oneThread }),
       collecting(),
     );
-    expect(result).toMatchObject({ facts: 2, took: 2 });
+    expect(result.facts).toBe(2);
+    expect(result.took).toBeGreaterThan(0);
     expect(result).not.toHaveProperty('neutral');
   });
 
