@@ -104,7 +104,7 @@ async function editAndSave(
   const kept = await keptPairs(subject, tokenized, options);
   const opened = await openEditor(subject, { records: tokenized, kept }, options, context);
   const { editable, editor, rounds, lambdaScale, plan, close } = opened;
-  assertKeeps(options, rounds);
+  assertKeeps(options, opened);
   const start = performance.now();
   const batches = splitIntoBatches(
     tokenized.map((record) => record.edit),
@@ -156,6 +156,8 @@ interface OpenEditor {
   readonly editable: EditableModel;
   readonly editor: Editor;
   readonly rounds: number;
+  /** Whether a fact that stands already asks for nothing. */
+  readonly isDamped: boolean;
   readonly lambdaScale: number;
   readonly plan: RunPlan;
   /** Gives up what the editor holds. */
@@ -176,7 +178,7 @@ async function openEditor(
     const plan = planRun(options, jobsOf({ ...job, task: 'fine-tune', layers, tokens: 'answers' }), context);
     const editable = await model.editing(layers, plan.schedule);
     const editor = new FineTuning({ steps: options.ftSteps, learningRate: options.ftRate });
-    return { editable, editor, rounds: 1, lambdaScale: 1, plan, close: () => {} };
+    return { editable, editor, rounds: 1, isDamped: false, lambdaScale: 1, plan, close: () => {} };
   }
   const description = await readEditorDescription(options.editor);
   assertSameBase(options.editor, description, hash, options.model);
@@ -185,7 +187,8 @@ async function openEditor(
   const editable = await model.editing(layers, plan.schedule);
   const editor = await loadEditor(options.editor, description, editable, 8192);
   const { rounds = description.rounds, lambdaScale = description.lambdaScale } = options;
-  return { editable, editor, rounds, lambdaScale, plan, close: () => editor.close(model.runtime) };
+  const isDamped = editor.method.damped;
+  return { editable, editor, rounds, isDamped, lambdaScale, plan, close: () => editor.close(model.runtime) };
 }
 
 async function askBefore(

@@ -34,12 +34,20 @@ export async function keptPairs(
 
 const promptText = ({ prompt }: TokenPair) => String(prompt);
 
-/** @throws MalmenError `bad-input` where `--keep` could do nothing */
-export function assertKeeps({ keep, editor }: Pick<EditOptions, 'keep' | 'editor'>, rounds: number): void {
-  if (keep === undefined || (editor !== 'ft' && rounds > 1)) return;
-  const why =
-    editor === 'ft' ? 'plain fine-tuning keeps nothing' : 'an edit of one round has no second one; add --rounds';
-  throw new MalmenError('bad-input', `--keep takes effect from the second round of a trained editor on: ${why}`);
+/** What an editor must be like to keep facts. */
+interface Keeper {
+  readonly rounds: number;
+  /** Whether a fact that stands already asks for nothing. */
+  readonly isDamped: boolean;
+}
+
+/** @throws MalmenError `bad-input` where `--keep` could do nothing good */
+export function assertKeeps({ keep }: Pick<EditOptions, 'keep'>, { rounds, isDamped }: Keeper): void {
+  if (keep === undefined || (isDamped && rounds > 1)) return;
+  const why = isDamped
+    ? 'an edit of one round has no second one; add --rounds'
+    : 'this one asks as much of a fact that stands already (fine-tuning, mend, or trained with --no-damped)';
+  throw new MalmenError('bad-input', `--keep takes effect from the second round of a damped editor on: ${why}`);
 }
 
 /** Draws `--keep-prompts` of them anew for every round, the same ones for the same seed. */

@@ -1,7 +1,7 @@
 // The job that a command is about to do, as the memory estimate needs it: its largest batch of prompts and its number of rows.
 
-import { splitIntoBatches } from '../data/split-batches.js';
-import type { TokenPair } from '../data/tuple.js';
+import { makeBatch } from '../data/split-batches.js';
+import { inputLength, type TokenPair } from '../data/tuple.js';
 import type { LanguageModel } from '../engine/language-model.js';
 import type { TokenChoice } from '../engine/lm-programs.js';
 import type { EditableLayer } from '../models/model.js';
@@ -30,8 +30,9 @@ export function jobsOf({ model, pairs, edits = [], ...job }: JobDescription): (b
     (sum, { prompt, answer }) => sum + (answersOnly ? answer.length : prompt.length + answer.length),
     0,
   );
+  const { kind } = definition;
+  const longestFirst = pairs.toSorted((a, b) => inputLength(b, kind) - inputLength(a, kind));
   return (batchSize) => {
-    const [longest] = splitIntoBatches(pairs, { kind: definition.kind, batchSize, sortByLength: true });
-    return { ...job, definition, isFloat32, rows, batch: longest!.batch };
+    return { ...job, definition, isFloat32, rows, batch: makeBatch(kind, longestFirst.slice(0, batchSize)) };
   };
 }

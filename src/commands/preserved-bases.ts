@@ -34,23 +34,26 @@ type PreserveOptions = Pick<TrainOptions, 'preserve' | 'wording' | 'seed' | 'bat
 export function preservedWordings(
   records: readonly TokenizedRecord[],
   layers: readonly EditableLayer[],
-  { preserve, seed, editor }: PreserveOptions,
+  { preserve, wording, seed, editor }: PreserveOptions,
   { emit }: CommandContext,
 ): Wording[] {
   if (preserve === 0 || !metaMethod(editor, false).hasLambda) return [];
-  const known = records.flatMap(wordings);
+  const known = records.flatMap(wording > 0 ? inTwoWordings : inOneWording);
   if (known.length === 0) {
     if (preserve !== undefined) throw new MalmenError('bad-input', `--preserve ${preserve}: ${nothingKnown}`);
     emit({ kind: 'note', text: `no known answers are kept in place: ${nothingKnown}` });
   }
   const largestKey = Math.max(...layers.map(({ keySize }) => keySize));
+  const prompts = preservedPerKeySize * largestKey;
   return Random.stream(seed, 'preserved')
     .shuffle(known)
-    .slice(0, Math.ceil((preservedPerKeySize * largestKey) / 2));
+    .slice(0, wording > 0 ? Math.ceil(prompts / 2) : prompts);
 }
 
+const inOneWording = (record: TokenizedRecord): Wording[] => knownPairs(record).map((pair) => [pair]);
+
 /** Each wording of a fact with the next one, the last with the first. */
-function wordings(record: TokenizedRecord): Wording[] {
+function inTwoWordings(record: TokenizedRecord): Wording[] {
   const pairs = knownPairs(record);
   return pairs.map((pair, at) => (pairs.length === 1 ? [pair] : [pair, pairs[(at + 1) % pairs.length]!]));
 }

@@ -7,7 +7,7 @@ import type { TokenizedRecord } from '../data/tokenized-record.js';
 import type { TokenPair } from '../data/tuple.js';
 import { type EditorDescription, metaMethod, networkShape, saveEditor } from '../editors/editor-folder.js';
 import { HyperEditor } from '../editors/hyper-editor.js';
-import { initialParameters } from '../editors/hyper-network.js';
+import { initialParameters, statisticsCount } from '../editors/hyper-network.js';
 import { emptyMoments, ResidentNetwork } from '../editors/resident-network.js';
 import type { EditableModel, LayerTensors } from '../engine/editable-model.js';
 import type { Schedule } from '../engine/schedule.js';
@@ -190,7 +190,7 @@ async function openEditor(
     const shape = networkShape(group, options);
     const start = { learningRate: options.initialRate, logLambda: options.initialLogLambda };
     const tensors = state ? await savedParameters(state, at) : initialParameters(shape, start, random);
-    const moments = state ? savedMoments(state, at) : emptyMoments(shape);
+    const moments = state ? savedMoments(state, at, statisticsCount(shape)) : emptyMoments(shape);
     networks.push(
       await ResidentNetwork.open(editable.runtime, method, tensors, { shape, moments, rowLimit: options.hyperBatch }),
     );
@@ -273,7 +273,7 @@ function describe({ subject, editable, editor, trainer, options }: Training): Ed
     steps: trainer.step,
     rounds: editRounds(options),
     lambdaScale: options.lambdaScale,
-    damped: options.damped,
+    damped: editor.method.damped,
     statistics: options.statistics,
     preserves: editor.whitenings.size > 0,
     training: resultSettings(options),

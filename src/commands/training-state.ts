@@ -3,6 +3,7 @@
 import type { HyperEditor } from '../editors/hyper-editor.js';
 import { RunningMoments } from '../editors/running-moments.js';
 import { lazyDownload, type Runtime } from '../engine/runtime.js';
+import { MalmenError } from '../errors.js';
 import type { TensorOf } from '../tensor.js';
 import type { MetaTrainer } from '../train/meta-trainer.js';
 import type { RunState, StateToSave } from '../train/run-folder.js';
@@ -17,14 +18,19 @@ export async function savedParameters({ tensors }: RunState, at: number): Promis
   return own;
 }
 
-/** The running statistics of network `at`, in order. */
-export function savedMoments({ doubles }: RunState, at: number): RunningMoments[] {
-  const all: RunningMoments[] = [];
-  for (let of = 0; doubles!.has(momentsName(at, of, 'count')); of++) {
-    const read = (part: string) => doubles!.get(momentsName(at, of, part))!;
-    all.push(RunningMoments.from({ count: read('count')[0]!, mean: read('mean'), squares: read('squares') }));
-  }
-  return all;
+/**
+ * The running statistics of network `at`, as many as it keeps, in order.
+ * @throws MalmenError `mismatch` where the state is of another version of this program
+ */
+export function savedMoments({ doubles }: RunState, at: number, count: number): RunningMoments[] {
+  return Array.from({ length: count }, (_, of) => {
+    const [rows, mean, squares] = ['count', 'mean', 'squares'].map((part) => doubles?.get(momentsName(at, of, part)));
+    if (rows && mean && squares) return RunningMoments.from({ count: rows[0]!, mean, squares });
+    throw new MalmenError(
+      'mismatch',
+      `the saved state of the training has no ${momentsName(at, of, 'mean')}: it is of another version; train anew (--force)`,
+    );
+  });
 }
 
 const momentsName = (network: number, of: number, part: string) => `moments.${network}.${of}.${part}`;

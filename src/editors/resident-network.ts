@@ -169,14 +169,13 @@ export class ResidentNetwork {
       ({ attributes: { name } }) => [parameterInput(name), this.#parameters.get(name)!] as const,
     );
     const layer = captured.counts.flatMap((count, at) => Array.from({ length: count }, () => at)).slice(start, end);
-    const dims = [this.moments.length, this.shape.keySize + this.shape.valueSize];
     return {
       ...Object.fromEntries(named),
       keys: residentRows(captured.keys, start, end),
       valueGradients: residentRows(captured.valueGradients, start, end),
       layer: i64(layer, [end - start]),
-      mean: f32(Float32Array.from(this.moments.flatMap(({ mean }) => [...mean])), dims),
-      deviation: f32(Float32Array.from(this.moments.flatMap((moments) => [...moments.deviation()])), dims),
+      mean: stackedRows(this.moments.map(({ mean }) => mean)),
+      deviation: stackedRows(this.moments.map((moments) => moments.deviation())),
     };
   }
 
@@ -199,6 +198,14 @@ export class ResidentNetwork {
     this.#runtime.release(...this.#parameters.values());
     this.#parameters.clear();
   }
+}
+
+/** [rows, width] */
+function stackedRows(rows: readonly ArrayLike<number>[]): TensorOf<'f32'> {
+  const width = rows[0]!.length;
+  const data = new Float32Array(rows.length * width);
+  for (const [at, row] of rows.entries()) data.set(row, at * width);
+  return f32(data, [rows.length, width]);
 }
 
 /** The statistics of a network that has seen nothing yet. */

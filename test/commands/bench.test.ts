@@ -14,7 +14,6 @@ test.each(cases)('$what of $name', async ({ folder, what }) => {
   const result = await bench(benchOptions.parse({ what, model: folder, ...size }), collecting());
   expect(result.seconds).toBeGreaterThan(0);
   expect(result.flops).toBeGreaterThan(0);
-  expect(result.ratio).toBeCloseTo(result.seconds / result.floorSeconds!, 6);
   expect(result.peakRssBytes).toBeGreaterThan(0);
   if (what === 'step') expect(Object.keys(result.stages)).toContain('locality');
 });

@@ -160,16 +160,22 @@ describe('edit --keep', () => {
     expect(beside.scores.es).toBeGreaterThan(without.scores.es - 0.2);
   });
 
-  test.each([
-    ['of plain fine-tuning', { editor: 'ft' }, 'fine-tuning'],
-    ['in an edit of one round', { rounds: 1 }, '--rounds'],
-    ['of nothing but edited prompts', { keep: () => `${world.data}#20` }, 'is not edited'],
+  test.each<[string, () => object | Promise<object>, string]>([
+    ['of plain fine-tuning', () => ({ editor: 'ft' }), 'fine-tuning'],
+    ['of an editor that is not damped', trainUndamped, '--no-damped'],
+    ['in an edit of one round', () => ({ rounds: 1 }), '--rounds'],
+    ['of nothing but edited prompts', () => ({ keep: `${world.data}#20` }), 'is not edited'],
   ])('%s is refused', async (_, more, word) => {
-    const options = { ...keep(), ...more, out: world.path('never') };
-    const spec = typeof options.keep === 'function' ? options.keep() : options.keep;
-    await expect(edit(editTiny(world, { ...options, keep: spec }), collecting())).rejects.toThrow(word);
+    const options = { ...keep(), ...(await more()), out: world.path('never') };
+    await expect(edit(editTiny(world, options), collecting())).rejects.toThrow(word);
     await expect(stat(world.path('never'))).rejects.toThrow();
   });
+
+  async function trainUndamped(): Promise<object> {
+    const editor = world.path('undamped');
+    await train(trainTiny(world, { out: editor, steps: 1, damped: false }), collecting());
+    return { editor };
+  }
 });
 
 describe('refused', () => {
