@@ -1,7 +1,7 @@
 // `malmen convert`: an editor that the published code trained, as an editor of this program. Its training can be continued with
 // `malmen train --from`.
 
-import { metaMethod, saveEditor } from '../editors/editor-folder.js';
+import { editorFormat, metaMethod, saveEditor } from '../editors/editor-folder.js';
 import { HyperEditor } from '../editors/hyper-editor.js';
 import {
   type PublishedEditor,
@@ -62,7 +62,7 @@ export async function convert(options: ConvertOptions, context: CommandContext):
       await saveEditor(
         folder,
         {
-          format: 'malmen-editor-1',
+          format: editorFormat,
           method: options.editor,
           base,
           layers,

@@ -31,6 +31,8 @@ export interface MemoryJob {
   readonly rows: number;
   /** Absent for an editor without a network. */
   readonly network?: NetworkSize;
+  /** Whether keys are preserved. */
+  readonly preserves?: boolean | undefined;
   /** Whether frozen parts are kept on disk. */
   readonly cached?: boolean | undefined;
 }

@@ -17,6 +17,7 @@ export interface JobDescription {
   readonly edits?: readonly TokenPair[];
   readonly tokens: TokenChoice;
   readonly network?: NetworkSize;
+  readonly preserves?: boolean;
   readonly cached?: boolean;
 }
 

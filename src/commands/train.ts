@@ -5,11 +5,18 @@ import { readRecords } from '../data/spec.js';
 import { splitIntoBatches } from '../data/split-batches.js';
 import type { TokenizedRecord } from '../data/tokenized-record.js';
 import type { TokenPair } from '../data/tuple.js';
-import { type EditorDescription, metaMethod, networkShape, saveEditor } from '../editors/editor-folder.js';
+import {
+  type EditorDescription,
+  editorFormat,
+  metaMethod,
+  networkShape,
+  saveEditor,
+} from '../editors/editor-folder.js';
 import { HyperEditor } from '../editors/hyper-editor.js';
 import { initialParameters, statisticsCount } from '../editors/hyper-network.js';
+import type { PreservedByLayer } from '../editors/preserved-keys.js';
 import { emptyMoments, ResidentNetwork } from '../editors/resident-network.js';
-import type { EditableModel, LayerTensors } from '../engine/editable-model.js';
+import type { EditableModel } from '../engine/editable-model.js';
 import type { Schedule } from '../engine/schedule.js';
 import { MalmenError } from '../errors.js';
 import { type EditScores, scoreEdit } from '../eval/score-edit.js';
@@ -22,7 +29,7 @@ import { type ActivationCache, openActivationCache } from './activation-cache.js
 import type { CommandContext } from './events.js';
 import { planRun, withMemoryReport } from './memory-limit.js';
 import type { TrainOptions } from './options.js';
-import { preservedBases, preservedWordings, type Wording } from './preserved-bases.js';
+import { preservedWordings, readPreserved, type Wording } from './preserved-moments.js';
 import { startState } from './start-state.js';
 import { noteRules, type Subject, tokenizeFor, withSubject } from './subject.js';
 import { tokensOf, trainingJobs } from './training-jobs.js';
@@ -134,9 +141,9 @@ async function openTraining(
   const cache = await openActivationCache(subject, tokenized, { options, schedule }, context);
   const editable = await subject.model.editing(subject.model.layers(options.layers), schedule, cache.records);
   const state = saved ?? (await openStart(subject, options));
-  const whitenings = await preservedBases(editable, preserved, options, context);
+  const kept = await readPreserved(editable, preserved, options, context);
   context.signal.throwIfAborted();
-  const editor = await openEditor(editable, options, state, whitenings);
+  const editor = await openEditor(editable, options, state, kept);
   const { metaRate, maxGradientNorm, localityWeight } = options;
   const start = state && { step: state.step, optimizer: state.tensors };
   const trainer = await MetaTrainer.open(editable, editor, { metaRate, maxGradientNorm, localityWeight }, start);
@@ -181,7 +188,7 @@ async function openEditor(
   editable: EditableModel,
   options: TrainOptions,
   state: RunState | undefined,
-  whitenings: LayerTensors,
+  kept: PreservedByLayer,
 ): Promise<HyperEditor> {
   const method = metaMethod(options.editor, options.damped);
   const random = Random.stream(options.seed, 'hyper-network');
@@ -195,7 +202,7 @@ async function openEditor(
       await ResidentNetwork.open(editable.runtime, method, tensors, { shape, moments, rowLimit: options.hyperBatch }),
     );
   }
-  return new HyperEditor(method, tokensOf(options), networks, whitenings);
+  return new HyperEditor(method, tokensOf(options), networks, kept);
 }
 
 interface StepRecord {
@@ -263,7 +270,7 @@ function batchesOf(sampler: EpisodeSampler, { editable, trainer, options }: Trai
 
 function describe({ subject, editable, editor, trainer, options }: Training): EditorDescription {
   return {
-    format: 'malmen-editor-1',
+    format: editorFormat,
     method: options.editor,
     base: { hash: subject.hash, modelType: subject.model.definition.modelType, path: subject.name },
     layers: editable.layers.map(({ name }) => name),
@@ -275,7 +282,7 @@ function describe({ subject, editable, editor, trainer, options }: Training): Ed
     lambdaScale: options.lambdaScale,
     damped: editor.method.damped,
     statistics: options.statistics,
-    preserves: editor.whitenings.size > 0,
+    preserves: editor.preserved.size > 0,
     training: resultSettings(options),
   };
 }

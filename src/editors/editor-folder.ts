@@ -10,7 +10,7 @@ import { readFloat64, readTensor, type TensorEntry } from '../checkpoint/stored-
 import type { WeightFile } from '../checkpoint/weight-file.js';
 import type { EditableModel } from '../engine/editable-model.js';
 import type { LayerGroup } from '../engine/layer-group.js';
-import { lazyDownload, type Resident } from '../engine/runtime.js';
+import { lazyDownload } from '../engine/runtime.js';
 import { MalmenError } from '../errors.js';
 import type { TensorOf } from '../tensor.js';
 import { writeFileAtomic } from '../util/atomic-file.js';
@@ -20,6 +20,7 @@ import { type HyperNetworkShape, parameterShapes, statisticsChoices, statisticsC
 import { dampedMalmen, malmen } from './malmen.js';
 import { mend } from './mend.js';
 import type { MetaMethod } from './meta-method.js';
+import { PreservedKeys } from './preserved-keys.js';
 import { ResidentNetwork } from './resident-network.js';
 import { RunningMoments } from './running-moments.js';
 
@@ -31,8 +32,11 @@ export function metaMethod(name: MetaMethod['name'], damped: boolean): MetaMetho
   return damped && name === 'malmen' ? dampedMalmen : metaMethods[name];
 }
 
+/** Names the layout of an editor's folder. */
+export const editorFormat = 'malmen-editor-2';
+
 const descriptionSchema = z.object({
-  format: z.literal('malmen-editor-1'),
+  format: z.literal(editorFormat, { error: `must be ${editorFormat}: train the editor again with this version` }),
   method: z.enum(['malmen', 'mend']),
   base: z.object({ hash: z.string(), modelType: z.string(), path: z.string() }),
   layers: z.array(z.string()).min(1),
@@ -61,6 +65,9 @@ export const editorFile = 'editor.json';
 const weightsFile = 'editor.safetensors';
 
 /** Published name of the network of a group: its key and value size. */
+/** The second moment of a layer's preserved keys. */
+const preservedName = (layer: string) => `preserved.${layer}`;
+
 const groupName = ({ keySize, valueSize }: { readonly keySize: number; readonly valueSize: number }) =>
   `(${keySize}, ${valueSize})`;
 
@@ -87,8 +94,8 @@ export async function saveEditor(
       sources.push(float64Source(name('squares'), squares, [mean.length]));
     }
   }
-  for (const [layer, basis] of editor.whitenings) {
-    sources.push(tensorSource(`whitening.${layer}`, lazyDownload(model.runtime, basis)));
+  for (const [layer, { moment }] of editor.preserved) {
+    sources.push(tensorSource(preservedName(layer), lazyDownload(model.runtime, moment)));
   }
   await writeSafetensors(join(folder, weightsFile), sources);
   await writeFileAtomic(join(folder, editorFile), `${JSON.stringify(description, null, 2)}\n`);
@@ -151,17 +158,17 @@ export async function loadEditor(
     const { tensors, moments } = await readNetwork(file, shape);
     networks.push(await ResidentNetwork.open(model.runtime, method, tensors, { shape, moments, rowLimit }));
   }
-  const whitenings = description.preserves ? await readWhitenings(file, model) : new Map<string, Resident>();
-  return new HyperEditor(method, description.tokens, networks, whitenings);
+  const preserved = description.preserves ? await readPreserved(file, model) : new Map<string, PreservedKeys>();
+  return new HyperEditor(method, description.tokens, networks, preserved);
 }
 
-async function readWhitenings(file: WeightFile, model: EditableModel): Promise<Map<string, Resident>> {
-  const whitenings = new Map<string, Resident>();
+async function readPreserved(file: WeightFile, model: EditableModel): Promise<Map<string, PreservedKeys>> {
+  const preserved = new Map<string, PreservedKeys>();
   for (const { name, keySize } of model.layers) {
-    const tensor = (await readTensor(findTensor(file, `whitening.${name}`, [keySize, keySize]))) as TensorOf<'f32'>;
-    whitenings.set(name, await model.runtime.upload(tensor, { move: true }));
+    const tensor = (await readTensor(findTensor(file, preservedName(name), [keySize, keySize]))) as TensorOf<'f32'>;
+    preserved.set(name, new PreservedKeys(name, await model.runtime.upload(tensor, { move: true })));
   }
-  return whitenings;
+  return preserved;
 }
 
 function findTensor(file: WeightFile, name: string, shape: readonly number[]): TensorEntry {

@@ -12,6 +12,7 @@ import type { MatrixOps } from '../linalg/matrix-ops.js';
 import { f32 } from '../tensor.js';
 import type { AnswerBatch, ComputeShiftOptions, Editor } from './editor.js';
 import type { MetaMethod, ShiftAccumulator, ShiftLesson, SolvedShift } from './meta-method.js';
+import type { PreservedByLayer } from './preserved-keys.js';
 import type { NetworkResidents, ResidentNetwork } from './resident-network.js';
 
 /** The captured rows of one batch of edits. */
@@ -55,17 +56,17 @@ export class HyperEditor implements Editor {
   /** One per group of the model's layers. @internal */
   readonly networks: readonly ResidentNetwork[];
 
-  /** Bases in which the keys to preserve are white, by layer; empty as published. Owned by the editor. @internal */
-  readonly whitenings: LayerTensors;
+  /** Keys that shifts should not touch. Owned by the editor. @internal */
+  readonly preserved: PreservedByLayer;
 
   /** @internal */
   constructor(
     method: MetaMethod,
     tokens: TokenChoice,
     networks: readonly ResidentNetwork[],
-    whitenings: LayerTensors = new Map(),
+    preserved: PreservedByLayer = new Map(),
   ) {
-    this.whitenings = whitenings;
+    this.preserved = preserved;
     this.name = method.name;
     this.method = method;
     this.tokens = tokens;
@@ -181,9 +182,9 @@ export class HyperEditor implements Editor {
     for (const [group, network] of this.networks.entries()) {
       const lambdas = await network.lambdas();
       for (const [at, { name, keySize, valueSize }] of model.groups[group]!.layers.entries()) {
-        const whitening = this.whitenings.get(name);
+        const preserved = this.preserved.get(name);
         const lambda = lambdas[at]! * lambdaScale;
-        const options = { layer: name, keySize, valueSize, rows: rows.get(name) ?? 0, lambda, whitening };
+        const options = { layer: name, keySize, valueSize, rows: rows.get(name) ?? 0, lambda, preserved };
         accumulators.set(name, this.method.accumulate(ops, options));
       }
     }
@@ -278,10 +279,11 @@ export class HyperEditor implements Editor {
     return { feeds: [stacked], release: () => model.runtime.release(stacked) };
   }
 
-  /** Releases the networks and the bases, which live beside `runtime`. */
+  /** Releases the networks and what is known of the keys to preserve, which live beside `runtime`. */
   close(runtime: Runtime): void {
     for (const network of this.networks) network.close();
-    runtime.release(...this.whitenings.values());
+    const ops = residentMatrices(runtime);
+    for (const preserved of this.preserved.values()) preserved.release(ops);
   }
 }
 

@@ -5,10 +5,14 @@ import type { Resident } from '../engine/runtime.js';
 import * as b from '../graph/build.js';
 import type { Value } from '../graph/ops.js';
 import type { MatrixOps } from '../linalg/matrix-ops.js';
-import { type SolvedShift as NormalSolution, openNormalEquation } from '../linalg/normal-equation.js';
+import {
+  type NormalEquation,
+  type SolvedShift as NormalSolution,
+  openNormalEquation,
+} from '../linalg/normal-equation.js';
 import type { NetworkValues } from './hyper-network.js';
 import type { MetaMethod, ShiftAccumulator, SolvedShift } from './meta-method.js';
-import { inWhiteBasis } from './white-basis.js';
+import { inWhiteBasis, isCheaperInWhiteBasis } from './white-basis.js';
 
 /** d_j = -lr (k_j . k~_j) g~_j, [rows, valueSize] */
 function wantedChanges({ keys, pseudoKeys, pseudoGradients, learningRate }: NetworkValues): Value {
@@ -41,16 +45,23 @@ function method(changesOf: (network: NetworkValues) => Value, damped: boolean): 
       const changes = changesOf(network);
       return [{ value: changes, cotangent: b.input('changeGradient', changes.shape) }];
     },
-    /** S = (K^T K + lambda I)^-1 K^T D; dL/dD = K (K^T K + lambda I)^-1 dL/dS. */
-    accumulate(ops, { layer, whitening, ...options }) {
-      const equation = openNormalEquation(ops, { module: layer, ...options });
-      const plain: ShiftAccumulator = {
-        add: (keys, { changes }) => equation.add(keys, changes!),
-        solve: async () => asSolvedShift(ops, await equation.solve()),
-        release: () => equation.release(),
-      };
-      return whitening ? inWhiteBasis(ops, plain, whitening) : plain;
+    /** S = (K^T K + lambda C)^-1 K^T D; dL/dD = K (K^T K + lambda C)^-1 dL/dS; C the identity or the preserved keys' moment. */
+    accumulate(ops, { layer, preserved, ...sizes }) {
+      const options = { module: layer, ...sizes };
+      if (!preserved) return asAccumulator(ops, openNormalEquation(ops, options));
+      if (isCheaperInWhiteBasis(sizes)) {
+        return inWhiteBasis(ops, asAccumulator(ops, openNormalEquation(ops, options)), preserved);
+      }
+      return asAccumulator(ops, openNormalEquation(ops, { ...options, penalty: preserved.moment }));
     },
+  };
+}
+
+function asAccumulator(ops: MatrixOps<Resident>, equation: NormalEquation<Resident>): ShiftAccumulator {
+  return {
+    add: (keys, { changes }) => equation.add(keys, changes!),
+    solve: async () => asSolvedShift(ops, await equation.solve()),
+    release: () => equation.release(),
   };
 }
 

@@ -6,6 +6,7 @@ import type { Seed } from '../graph/grad.js';
 import type { Value } from '../graph/ops.js';
 import type { MatrixOps } from '../linalg/matrix-ops.js';
 import type { NetworkValues } from './hyper-network.js';
+import type { PreservedKeys } from './preserved-keys.js';
 
 /** One layer's normal equation or sum, to be fed with rows chunk by chunk. */
 export interface ShiftAccumulator {
@@ -45,8 +46,8 @@ export interface AccumulatorOptions {
   /** Key rows to come. */
   readonly rows: number;
   readonly lambda: number;
-  /** Basis in which the keys to preserve are white, [keySize, keySize]; for a method that solves. */
-  readonly whitening?: Resident | undefined;
+  /** Keys that the shift should not touch; for a method that solves. */
+  readonly preserved?: PreservedKeys | undefined;
 }
 
 export interface MetaMethod {

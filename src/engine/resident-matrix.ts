@@ -23,6 +23,7 @@ export function residentMatrices(runtime: Runtime): MatrixOps<Resident> {
     columns: (matrix, start, end) =>
       compute(b.slice(b.input('x', ['rows', matrix.shape[1]!]), 1, start, end), { x: matrix }),
     stackRows: (matrices) => compute(...stacked(matrices)),
+    transpose: (matrix) => compute(b.transpose(b.input('x', ['rows', 'columns']), [1, 0]), { x: matrix }),
     multiply: (left, right, options = {}) => compute(product(options), productFeeds(left, right, options)),
     addScaled: (left, factor, right) => compute(scaledSum, { a: left, b: right, factor: scalar(factor) }),
     async dot(left, right) {

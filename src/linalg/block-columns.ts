@@ -28,23 +28,19 @@ export function tileStarts(size: number, tile: number): number[] {
 
 /**
  * Adds the lower half of K^T K to `sums` in place, `keys` being K `[n, size]`; an empty `sums` is filled.
- * Needs room for two copies of `keys` and one block column.
+ * Needs room for a copy of `keys` and one block column. K is transposed once: rows of K^T are views, and the runtime
+ * multiplies them faster than columns of K.
  */
 export async function addGramOfColumns<M>(ops: MatrixOps<M>, sums: M[], keys: M, tile: number): Promise<void> {
   const [, size] = ops.shape(keys);
   await withHandles(ops, async (scope) => {
-    let suffix = keys; // K[:, start..]
+    const transposed = await scope.own(ops.transpose(keys)); // [size, n]
     for (const [j, start] of tileStarts(size, tile).entries()) {
-      const columns = await scope.own(ops.columns(suffix, 0, Math.min(tile, size - start)));
+      const block = ops.rows(transposed, start, Math.min(start + tile, size));
       const old = sums[j];
       const plus = old === undefined ? {} : { plus: old };
-      sums[j] = await ops.multiply(suffix, columns, { transposeA: true, ...plus }); // [size - start, tile]
+      sums[j] = await ops.multiply(ops.rows(transposed, start, size), block, { transposeB: true, ...plus }); // [size - start, tile]
       if (old !== undefined) ops.release(old);
-      scope.release(columns);
-      if (start + tile >= size) return;
-      const next = await scope.own(ops.columns(suffix, tile, size - start));
-      scope.release(suffix);
-      suffix = next;
     }
   });
 }

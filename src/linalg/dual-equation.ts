@@ -22,10 +22,10 @@ import type { MatrixOps } from './matrix-ops.js';
  */
 export class DualEquation<M> implements EquationForm<M> {
   readonly #ops: MatrixOps<M>;
-  readonly #sizes: EquationSizes;
+  readonly #sizes: EquationSizes<M>;
   readonly #rows: KeyRowBuffer<M>;
 
-  constructor(ops: MatrixOps<M>, sizes: EquationSizes) {
+  constructor(ops: MatrixOps<M>, sizes: EquationSizes<M>) {
     this.#ops = ops;
     this.#sizes = sizes;
     this.#rows = new KeyRowBuffer(ops);

@@ -2,17 +2,18 @@
 // Knows neither form.
 
 import { MalmenError } from '../errors.js';
-import type { BlockColumns } from './block-columns.js';
+import { type BlockColumns, lowerBlockColumns } from './block-columns.js';
 import { type CholeskyFactor, choleskyFactor, isFailedPivot } from './cholesky.js';
 import type { FailedPivot } from './dense-cholesky.js';
-import type { HandleScope } from './handle-scope.js';
+import { type HandleScope, withHandles } from './handle-scope.js';
 import type { KeyRows } from './key-rows.js';
+import type { MatrixOps } from './matrix-ops.js';
 
 /** `primal`: (K^T K + lambda I)^-1 K^T D; `dual`: K^T (K K^T + lambda I)^-1 D. */
 export type Form = 'primal' | 'dual';
 
 /** The equation of one edit module: K `[rows, keySize]`, D `[rows, valueSize]`. */
-export interface EquationSizes {
+export interface EquationSizes<M> {
   /** Name of the edit module, for messages. */
   readonly module: string;
   readonly keySize: number;
@@ -20,6 +21,8 @@ export interface EquationSizes {
   /** Key rows of all chunks together. */
   readonly rows: number;
   readonly lambda: number;
+  /** P `[keySize, keySize]` in place of the identity beside lambda; primal form only. */
+  readonly penalty?: M;
   readonly tile: number;
 }
 
@@ -58,19 +61,43 @@ export interface EquationForm<M> {
   release(): void;
 }
 
-/** The factor of `gram` + lambda I, owned by the scope; consumes `gram`. @throws MalmenError 'not-positive-definite' */
+/** The factor of `gram` + lambda I or lambda P, owned by the scope; consumes `gram`. @throws MalmenError 'not-positive-definite' */
 export async function factorOrThrow<M>(
   scope: HandleScope<M>,
   gram: BlockColumns<M>,
-  sizes: EquationSizes,
+  sizes: EquationSizes<M>,
 ): Promise<CholeskyFactor<M>> {
-  const factor = await choleskyFactor(scope.ops, gram, sizes.lambda);
+  const { penalty, lambda } = sizes;
+  const factor = penalty
+    ? await choleskyFactor(scope.ops, await withPenalty(scope.ops, gram, lambda, penalty))
+    : await choleskyFactor(scope.ops, gram, lambda);
   if (isFailedPivot(factor)) throw notPositiveDefinite(sizes, gram.size, factor);
   for (const handle of factor.handles) scope.adopt(handle);
   return factor;
 }
 
-function notPositiveDefinite(sizes: EquationSizes, size: number, failed: FailedPivot): MalmenError {
+/** `gram` + lambda P; consumes `gram`, column by column. */
+async function withPenalty<M>(
+  ops: MatrixOps<M>,
+  { size, tile, columns: grams }: BlockColumns<M>,
+  lambda: number,
+  penalty: M,
+): Promise<BlockColumns<M>> {
+  const penalties = await lowerBlockColumns(ops, penalty, tile);
+  return withHandles(ops, async (scope) => {
+    for (const handle of [...grams, ...penalties]) scope.adopt(handle);
+    const columns: M[] = [];
+    for (const [at, column] of grams.entries()) {
+      columns.push(await scope.own(ops.addScaled(column, lambda, penalties[at]!)));
+      scope.release(column);
+      scope.release(penalties[at]!);
+    }
+    for (const column of columns) scope.give(column);
+    return { size, tile, columns };
+  });
+}
+
+function notPositiveDefinite<M>(sizes: EquationSizes<M>, size: number, failed: FailedPivot): MalmenError {
   return new MalmenError(
     'not-positive-definite',
     `${sizes.module}: the normal equation of ${sizes.rows} key rows of size ${sizes.keySize} must be positive definite, ` +

@@ -27,6 +27,7 @@ export interface MatrixOps<M> {
   columns(matrix: M, start: number, end: number): Promise<M>;
   /** Matrices of one width on top of each other, copied. */
   stackRows(matrices: readonly M[]): Promise<M>;
+  transpose(matrix: M): Promise<M>;
   /** alpha * op(a) op(b) + plus */
   multiply(a: M, b: M, options?: ProductOptions<M>): Promise<M>;
   /** a + factor * b, of one shape. */

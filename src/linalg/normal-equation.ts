@@ -1,4 +1,4 @@
-// The regularised least-squares problem of one edit module, S = argmin |K S - D|^2 + lambda |S|^2, fed in chunks of rows:
+// The regularised least-squares problem of one edit module, S = argmin |K S - D|^2 + lambda tr(S^T P S), fed in chunks of rows:
 // one Cholesky factor gives the parameter shift and its derivatives. Knows no model, no editor and no runtime.
 
 import { MalmenError } from '../errors.js';
@@ -11,7 +11,7 @@ import { PrimalEquation } from './primal-equation.js';
 
 export type { Form, SolvedShift };
 
-export interface NormalEquationOptions {
+export interface NormalEquationOptions<M> {
   /** Name of the edit module, for messages. */
   readonly module: string;
   readonly keySize: number;
@@ -20,6 +20,11 @@ export interface NormalEquationOptions {
   readonly rows: number;
   /** The ridge: finite, not negative; 0 needs as many independent keys as the form's Gram matrix is wide. */
   readonly lambda: number;
+  /**
+   * P `[keySize, keySize]`, symmetric positive definite, the identity unless given: it makes directions expensive. The primal
+   * form alone knows it. It stays the caller's, who keeps it until the solution is released.
+   */
+  readonly penalty?: M;
   /** The cheaper one unless given. */
   readonly form?: Form;
   /** Side of the diagonal tiles; chosen by the size of the Gram matrix unless given, see {@link defaultTile}. */
@@ -41,7 +46,8 @@ export interface NormalEquation<M> {
 }
 
 /**
- * S = (K^T K + lambda I)^-1 K^T D (MALMEN, ICLR 2024) or its dual form; without rows the shift is zero.
+ * S = (K^T K + lambda I)^-1 K^T D (MALMEN, ICLR 2024) or its dual form; without rows the shift is zero. With a penalty P,
+ * lambda P in place of lambda I.
  *
  * @throws MalmenError 'bad-input' for a lambda that is negative or not finite
  * @example
@@ -49,9 +55,9 @@ export interface NormalEquation<M> {
  * for (const { keys, changes } of chunks) await equation.add(keys, changes);
  * const solved = await equation.solve();
  */
-export function openNormalEquation<M>(ops: MatrixOps<M>, options: NormalEquationOptions): NormalEquation<M> {
+export function openNormalEquation<M>(ops: MatrixOps<M>, options: NormalEquationOptions<M>): NormalEquation<M> {
   checkLambda(options);
-  const form = options.form ?? cheaperForm(options.rows, options.keySize);
+  const form = options.penalty ? 'primal' : (options.form ?? cheaperForm(options.rows, options.keySize));
   const sizes = { ...options, tile: options.tile ?? defaultTile(form === 'primal' ? options.keySize : options.rows) };
   const equation = form === 'primal' ? new PrimalEquation(ops, sizes) : new DualEquation(ops, sizes);
   return new CheckedEquation(ops, form, sizes, equation);
@@ -74,7 +80,7 @@ class CheckedEquation<M> implements NormalEquation<M> {
   constructor(
     private readonly ops: MatrixOps<M>,
     readonly form: Form,
-    private readonly sizes: EquationSizes,
+    private readonly sizes: EquationSizes<M>,
     private readonly equation: EquationForm<M>,
   ) {}
 
@@ -120,7 +126,7 @@ class CheckedEquation<M> implements NormalEquation<M> {
 }
 
 /** No rows, no change: S = 0 whatever lambda is, and nothing to differentiate. */
-async function zeroShift<M>(ops: MatrixOps<M>, form: Form, sizes: EquationSizes): Promise<SolvedShift<M>> {
+async function zeroShift<M>(ops: MatrixOps<M>, form: Form, sizes: EquationSizes<M>): Promise<SolvedShift<M>> {
   const shift = await ops.upload(zeros([sizes.keySize, sizes.valueSize]));
   const metaGradient = async (): Promise<MetaGradient<M>> => ({
     lambdaGradient: 0,
@@ -130,7 +136,7 @@ async function zeroShift<M>(ops: MatrixOps<M>, form: Form, sizes: EquationSizes)
   return { form, shift, metaGradient, takeShift: () => shift, release: () => ops.release(shift) };
 }
 
-function checkLambda({ module, lambda }: NormalEquationOptions): void {
+function checkLambda<M>({ module, lambda }: NormalEquationOptions<M>): void {
   if (Number.isFinite(lambda) && lambda >= 0) return;
   throw new MalmenError(
     'bad-input',

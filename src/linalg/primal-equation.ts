@@ -1,4 +1,4 @@
-// S = (K^T K + lambda I)^-1 K^T D, from sums over chunks of rows: memory does not depend on how many rows there are.
+// S = (K^T K + lambda P)^-1 K^T D, P the identity unless given, from sums over chunks of rows: memory does not depend on how many rows there are.
 // Knows no model.
 
 import { addGramOfColumns } from './block-columns.js';
@@ -14,28 +14,24 @@ import {
 import { keepHandles, withHandles } from './handle-scope.js';
 import { KeyRowBuffer, type KeyRows } from './key-rows.js';
 import type { MatrixOps } from './matrix-ops.js';
-
-/**
- * Rows that are summed at once, while an LM batch may bring a hundred: every sum reads and writes the whole Gram matrix,
- * which takes as long as the product itself at about a hundred rows.
- */
-const ROWS_AT_ONCE = 1024;
+import { rowsAtOnce } from './rows-at-once.js';
 
 /**
  * Peak memory in float32 numbers, with k^2/2 for the lower half of the Gram matrix (the tiles on its diagonal are whole)
  * and r for the rows at once, 1,024 and one chunk: adding, k^2/2 + k v + 4 r (k + v); solving, k^2/2 + 3 k v. The solution
- * keeps k^2/2 + k v; a meta-gradient keeps k v and needs 2 k v to be made.
+ * keeps k^2/2 + k v; a meta-gradient keeps k v and needs 2 k v to be made. A penalty that is added takes k^2/2 more for that
+ * moment.
  */
 export class PrimalEquation<M> implements EquationForm<M> {
   readonly #ops: MatrixOps<M>;
-  readonly #sizes: EquationSizes;
+  readonly #sizes: EquationSizes<M>;
   readonly #pending: KeyRowBuffer<M>;
   /** Block columns of K^T K. */
   readonly #gram: M[] = [];
   /** K^T D `[k, v]`, at most one. */
   readonly #cross: M[] = [];
 
-  constructor(ops: MatrixOps<M>, sizes: EquationSizes) {
+  constructor(ops: MatrixOps<M>, sizes: EquationSizes<M>) {
     this.#ops = ops;
     this.#sizes = sizes;
     this.#pending = new KeyRowBuffer(ops);
@@ -43,9 +39,9 @@ export class PrimalEquation<M> implements EquationForm<M> {
 
   async add(rows: KeyRows<M>): Promise<void> {
     const [count] = this.#ops.shape(rows.keys);
-    if (this.#pending.count === 0 && count >= ROWS_AT_ONCE) return this.#sum(rows);
+    if (this.#pending.count === 0 && count >= rowsAtOnce) return this.#sum(rows);
     await this.#pending.add(rows);
-    if (this.#pending.count >= ROWS_AT_ONCE) await this.#sumPending();
+    if (this.#pending.count >= rowsAtOnce) await this.#sumPending();
   }
 
   async solve(): Promise<SolvedShift<M>> {
@@ -56,7 +52,8 @@ export class PrimalEquation<M> implements EquationForm<M> {
       const factor = await factorOrThrow(scope, { size, tile, columns: this.#gram.splice(0) }, this.#sizes);
       const shift = await scope.own(choleskySolve(factor, cross));
       scope.release(cross);
-      const metaGradient = (weightGradient: M) => primalMetaGradient(factor, shift, weightGradient);
+      const solution = { factor, shift, penalty: this.#sizes.penalty };
+      const metaGradient = (weightGradient: M) => primalMetaGradient(solution, weightGradient);
       return {
         form: 'primal',
         shift,
@@ -88,13 +85,26 @@ export class PrimalEquation<M> implements EquationForm<M> {
   }
 }
 
-/** M = (K^T K + lambda I)^-1 G;  dL/dD = K M;  dL/dlambda = -<M, S>. */
-function primalMetaGradient<M>(factor: CholeskyFactor<M>, shift: M, weightGradient: M): Promise<MetaGradient<M>> {
+interface PrimalSolution<M> {
+  /** Of K^T K + lambda P. */
+  readonly factor: CholeskyFactor<M>;
+  readonly shift: M;
+  readonly penalty: M | undefined;
+}
+
+/** M = (K^T K + lambda P)^-1 G;  dL/dD = K M;  dL/dlambda = -<M, P S>. */
+function primalMetaGradient<M>(
+  { factor, shift, penalty }: PrimalSolution<M>,
+  weightGradient: M,
+): Promise<MetaGradient<M>> {
   const { ops } = factor;
   return keepHandles(ops, async (scope) => {
     const m = await scope.own(choleskySolve(factor, weightGradient));
+    const penalised = penalty === undefined ? shift : await scope.own(ops.multiply(penalty, shift));
+    const lambdaGradient = -(await ops.dot(m, penalised));
+    if (penalty !== undefined) scope.release(penalised);
     return {
-      lambdaGradient: -(await ops.dot(m, shift)),
+      lambdaGradient,
       changeGradient: (keys) => ops.multiply(keys, m),
       release: () => scope.releaseAll(),
     };

@@ -1,9 +1,9 @@
-// Bases of preserved keys against plain loops in float64: of every architecture, keys of an encoder too.
+// Moments and bases of preserved keys against plain loops in float64: of every architecture, keys of an encoder too.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { splitIntoBatches } from '../../src/data/split-batches.js';
 import type { TokenPair } from '../../src/data/tuple.js';
-import { type PreservedBatch, preservingBases } from '../../src/editors/preserved-keys.js';
+import { type PreservedBatch, preservedMoments } from '../../src/editors/preserved-moments.js';
 import type { EditableModel } from '../../src/engine/editable-model.js';
 import { LanguageModel } from '../../src/engine/language-model.js';
 import { layerRows } from '../../src/engine/layer-group.js';
@@ -30,30 +30,41 @@ describe.each(goldenModels().filter(({ supported }) => supported))('$name', ({ f
   });
   afterAll(() => model.close());
 
-  it('W^T (C + ridge I) W = I', async () => {
-    const bases = await preservingBases(editable, batches, { weight, wordingWeight });
+  it('the moment is the one of plain loops, and W^T C W = I', async () => {
+    const ops = residentMatrices(editable.runtime);
+    const preserved = await preservedMoments(editable, batches, { weight, wordingWeight });
     for (const { name, keySize } of editable.layers) {
-      const basis = rowsOf(await editable.runtime.download<TensorOf<'f32'>>(bases.get(name)!));
-      const moment = await expectedMoment(editable, name, keySize, batches);
-      const ridge = (1e-2 * moment.reduce((sum, row, at) => sum + row[at]!, 0)) / keySize;
-      for (let at = 0; at < keySize; at++) moment[at]![at]! += ridge;
-      const identity = product(transposed(basis), product(moment, basis));
-      for (const [i, row] of identity.entries()) {
-        for (const [j, value] of Array.from(row).entries()) {
-          expect(Math.abs(value - (i === j ? 1 : 0)), `${name} ${i} ${j}`).toBeLessThan(tolerance);
-        }
-      }
+      const expected = await expectedMoment(editable, name, keySize, batches);
+      const ridge = (1e-2 * expected.reduce((sum, row, at) => sum + row[at]!, 0)) / keySize;
+      for (let at = 0; at < keySize; at++) expected[at]![at]! += ridge;
+      const keys = preserved.get(name)!;
+      expectNear(rowsOf(await ops.download(keys.moment)), expected, 1e-5 * Math.max(...expected.flat()), name);
+      const basis = rowsOf(await ops.download(await keys.basis(ops)));
+      const identity = expected.map((_, i) => expected.map((__, j) => (i === j ? 1 : 0)));
+      expectNear(product(transposed(basis), product(expected, basis)), identity, tolerance, name);
+      keys.release(ops);
     }
-    editable.runtime.release(...bases.values());
   });
 
   it('leaves nothing else beside the runtime', async () => {
+    const ops = residentMatrices(editable.runtime);
     const before = await editable.runtime.memory();
-    const bases = await preservingBases(editable, batches, { weight, wordingWeight });
-    editable.runtime.release(...bases.values());
+    const preserved = await preservedMoments(editable, batches, { weight, wordingWeight });
+    for (const keys of preserved.values()) {
+      await keys.basis(ops);
+      keys.release(ops);
+    }
     expect(await editable.runtime.memory()).toEqual(before);
   });
 });
+
+function expectNear(got: Matrix, expected: Matrix, limit: number, name: string): void {
+  for (const [i, row] of expected.entries()) {
+    for (const [j, value] of Array.from(row).entries()) {
+      expect(Math.abs(got[i]![j]! - value), `${name} ${i} ${j}`).toBeLessThan(limit);
+    }
+  }
+}
 
 /** Facts in two wordings of other lengths, and some in one. */
 function drawBatches({ definition: { kind, vocabularySize } }: LanguageModel): PreservedBatch[] {

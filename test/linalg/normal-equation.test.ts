@@ -23,10 +23,11 @@ import {
 } from './float64.js';
 import { ReferenceOps, type RefMatrix } from './reference-ops.js';
 
-/** S = (K^T K + lambda I)^-1 K^T D in float64. */
-function exactShift(keys: Rows, changes: Rows, lambda: number): number[][] {
+/** S = (K^T K + lambda P)^-1 K^T D in float64, P the identity unless given. */
+function exactShift(keys: Rows, changes: Rows, lambda: number, penalty?: Rows): number[][] {
   const transposed = transpose(keys);
-  return solve(addRidge(product(transposed, keys), lambda), product(transposed, changes));
+  const gram = product(transposed, keys);
+  return solve(penalty ? combine(gram, lambda, penalty) : addRidge(gram, lambda), product(transposed, changes));
 }
 
 interface Problem {
@@ -34,6 +35,7 @@ interface Problem {
   readonly changes: Rows;
   readonly lambda: number;
   readonly weightGradient: Rows;
+  readonly penalty?: Rows;
 }
 
 interface Settings {
@@ -52,7 +54,7 @@ function problem(seed: number, rows: number, keySize: number, valueSize: number,
   };
 }
 
-function options(given: Problem, settings: Settings = {}): NormalEquationOptions {
+function options(given: Problem, settings: Settings = {}): NormalEquationOptions<RefMatrix> {
   const { chunk: _, ...rest } = settings;
   const keySize = given.weightGradient.length;
   const valueSize = given.weightGradient[0]!.length;
@@ -65,7 +67,8 @@ async function run(given: Problem, settings: Settings = {}, ops = new ReferenceO
   const chunks = chunked(keys.length, settings.chunk ?? keys.length);
   const upload = (rows: Rows) => ops.upload(toTensor(rows));
   const download = async (matrix: RefMatrix) => toRows(await ops.download(matrix));
-  const equation = openNormalEquation(ops, options(given, settings));
+  const penalty = given.penalty && (await upload(given.penalty));
+  const equation = openNormalEquation(ops, { ...options(given, settings), ...(penalty ? { penalty } : {}) });
   for (const [start, end] of chunks) {
     const chunk = [await upload(keys.slice(start, end)), await upload(changes.slice(start, end))] as const;
     await equation.add(...chunk);
@@ -85,7 +88,7 @@ async function run(given: Problem, settings: Settings = {}, ops = new ReferenceO
   const lowRank = solved.lowRank && [await download(solved.lowRank.keys), await download(solved.lowRank.coefficients)];
   solved.release();
   meta.release();
-  ops.release(gradient);
+  ops.release(gradient, ...(penalty ? [penalty] : []));
   expect(ops.live).toBe(0);
   return { shift, changeGradient, lambdaGradient: meta.lambdaGradient, form: solved.form, lowRank };
 }
@@ -144,9 +147,32 @@ test('meta-gradients are the float64 finite differences of <G, S(D, lambda)>', a
   );
 });
 
-function loss({ keys, changes, lambda, weightGradient }: Problem): number {
-  return dot(weightGradient, exactShift(keys, changes, lambda));
+function loss({ keys, changes, lambda, weightGradient, penalty }: Problem): number {
+  return dot(weightGradient, exactShift(keys, changes, lambda, penalty));
 }
+
+test('with a penalty, the shift and its derivatives are those of lambda P in place of lambda I', async () => {
+  await fc.assert(
+    fc.asyncProperty(cases, async ({ seed, rows, keySize, valueSize, lambda, tile, chunk }) => {
+      const roots = randomRows(seed + 3, keySize, keySize);
+      const penalty = addRidge(product(transpose(roots), roots), 0.5);
+      const given = { ...problem(seed, rows, keySize, valueSize, lambda), penalty };
+      const got = await run(given, { tile, chunk });
+      expect(got.form).toBe('primal');
+      const condition = (norm(given.keys) ** 2 + lambda * norm(penalty)) / (0.5 * lambda);
+      const expected = exactShift(given.keys, given.changes, lambda, penalty);
+      expect(distance(got.shift, expected)).toBeLessThan(20 * 2 ** -24 * condition * norm(expected) + 1e-6);
+      const changes = finiteChangeGradient(given);
+      expect(distance(got.changeGradient, changes)).toBeLessThan(1e-5 * condition * (norm(changes) + 1e-3));
+      const step = 1e-4 * lambda;
+      const slope =
+        (loss({ ...given, lambda: lambda + step }) - loss({ ...given, lambda: lambda - step })) / (2 * step);
+      const scale = (norm(given.weightGradient) * norm(expected)) / lambda;
+      expect(Math.abs(got.lambdaGradient - slope)).toBeLessThan(1e-5 * condition * scale + 1e-6);
+    }),
+    { numRuns: 40 },
+  );
+});
 
 /** Central differences; the loss is linear in D, so a step of 1 is exact. */
 function finiteChangeGradient(given: Problem): number[][] {

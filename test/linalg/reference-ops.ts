@@ -59,6 +59,11 @@ export class ReferenceOps implements MatrixOps<RefMatrix> {
     return this.#make(all.length / columns, columns, (r, c) => all[r * columns + c]!);
   }
 
+  async transpose(matrix: RefMatrix): Promise<RefMatrix> {
+    checkAlive(matrix);
+    return this.#make(matrix.columns, matrix.rows, (r, c) => at(matrix, r, c, true));
+  }
+
   async multiply(a: RefMatrix, b: RefMatrix, options: ProductOptions<RefMatrix> = {}): Promise<RefMatrix> {
     const { transposeA = false, transposeB = false, alpha = 1, plus } = options;
     for (const matrix of plus ? [a, b, plus] : [a, b]) checkAlive(matrix);

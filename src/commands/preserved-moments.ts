@@ -1,12 +1,13 @@
-// The bases that keep the training facts' own answers in place while others are edited, drawn from a training set.
+// The keys that keep the training facts' own answers in place while others are edited, drawn from a training set.
 
 import { knownPairs } from '../data/known-pairs.js';
 import { type SplitOptions, splitIntoBatches } from '../data/split-batches.js';
 import type { TokenizedRecord } from '../data/tokenized-record.js';
 import type { TokenPair } from '../data/tuple.js';
 import { metaMethod } from '../editors/editor-folder.js';
-import { type PreservedBatch, preservingBases } from '../editors/preserved-keys.js';
-import type { EditableModel, LayerTensors } from '../engine/editable-model.js';
+import type { PreservedByLayer } from '../editors/preserved-keys.js';
+import { type PreservedBatch, preservedMoments } from '../editors/preserved-moments.js';
+import type { EditableModel } from '../engine/editable-model.js';
 import { MalmenError } from '../errors.js';
 import type { EditableLayer } from '../models/model.js';
 import { Random } from '../util/random.js';
@@ -60,13 +61,13 @@ function inTwoWordings(record: TokenizedRecord): Wording[] {
 
 const nothingKnown = 'it takes records that say what is true before the edit (`was`), and this data has none';
 
-/** Bases by layer in which the keys of all wordings are white; none for no wordings. @throws the signal's reason between two batches */
-export async function preservedBases(
+/** Reads all wordings, none where there are none. @throws the signal's reason between two batches */
+export async function readPreserved(
   editable: EditableModel,
   known: readonly Wording[],
   { preserve = usualWeight, wording: wordingWeight, batch: batchSize }: PreserveOptions,
   { emit, signal }: CommandContext,
-): Promise<LayerTensors> {
+): Promise<PreservedByLayer> {
   if (known.length === 0) return new Map();
   const batches = splitWordings(known, { kind: editable.model.definition.kind, batchSize });
   const onBatch = (done: number) => {
@@ -74,7 +75,7 @@ export async function preservedBases(
     signal.throwIfAborted();
   };
   onBatch(0);
-  return preservingBases(editable, batches, { weight: preserve, wordingWeight, onBatch });
+  return preservedMoments(editable, batches, { weight: preserve, wordingWeight, onBatch });
 }
 
 /** Batches of prompts of like lengths, each with one of the same facts in other words. */
