@@ -183,7 +183,11 @@ async function openEditor(
   const description = await readEditorDescription(options.editor);
   assertSameBase(options.editor, description, hash, options.model);
   const layers = model.layers(description.layers);
-  const plan = planRun(options, jobsOf({ ...job, layers, network: description, tokens: description.tokens }), context);
+  const plan = planRun(
+    options,
+    jobsOf({ ...job, layers, network: description, tokens: description.tokens, preserves: description.preserves }),
+    context,
+  );
   const editable = await model.editing(layers, plan.schedule);
   const editor = await loadEditor(options.editor, description, editable, 8192);
   const { rounds = description.rounds, lambdaScale = description.lambdaScale } = options;

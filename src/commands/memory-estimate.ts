@@ -2,6 +2,7 @@
 // anything is opened.
 
 import type { MetaMethod } from '../editors/meta-method.js';
+import { isCheaperInWhiteBasis } from '../editors/white-basis.js';
 import { groupByShape } from '../engine/layer-group.js';
 import type { TokenChoice } from '../engine/lm-programs.js';
 import { batchDims, type ModelBatch, withTapRows } from '../engine/model-batch.js';
@@ -48,7 +49,7 @@ export interface MemoryEstimate {
   readonly hyperNetwork: number;
   /** Shifts, shifted weights and weight gradients of the edited layers. */
   readonly editedLayers: number;
-  /** Captured rows and normal equations. */
+  /** Captured rows, normal equations and keys to preserve. */
   readonly normalEquations: number;
   /** The most at any moment, the program itself included: less than the sum, because not all is there at once. */
   readonly peak: number;
@@ -93,12 +94,12 @@ export function estimateMemory(schedule: Schedule, job: MemoryJob): MemoryEstima
     }[job.task],
     hyperNetwork: job.task === 'train' ? 5 * network : network,
     editedLayers: job.task === 'train' ? shifts + matrices : shifts,
-    normalEquations: job.task === 'eval' ? 0 : equations + rows,
-    peak: programBytes + engine.weights + most + Math.min(pooledBytes, most),
+    normalEquations: job.task === 'eval' ? 0 : equations + rows + sizes.preserved,
+    peak: programBytes + engine.weights + sizes.preserved + most + Math.min(pooledBytes, most),
   };
 }
 
-function jobSizes({ layers, rows: n, network: shape, task }: MemoryJob) {
+function jobSizes({ layers, rows: n, network: shape, task, preserves = false }: MemoryJob) {
   const sum = (size: (layer: EditableLayer) => number) =>
     floatBytes * layers.reduce((total, layer) => total + size(layer), 0);
   const matrix = ({ keySize: k, valueSize: v }: EditableLayer) => k * v;
@@ -125,6 +126,12 @@ function jobSizes({ layers, rows: n, network: shape, task }: MemoryJob) {
         Math.max(0, ...layers.map((layer) => (isDual(layer) ? n * n + 5 * n * layer.valueSize : 2 * matrix(layer)))),
     // What a layer's weight gradient leaves for the rows: rows of its own in the dual form, else a matrix (MEND: itself).
     lessons: sum((layer) => (isDual(layer) && shape?.editor !== 'mend' ? n * layer.valueSize : matrix(layer))),
+    preserved: preserves ? sum((layer) => preservedNumbers(layer, n)) : 0,
     kept: sum((layer) => (isDual(layer) ? n * (layer.keySize + layer.valueSize) + n ** 2 / 2 : layer.keySize ** 2 / 2)),
   };
+}
+
+/** Of a layer's preserved keys: their moment, and either the basis in which it is white or its lower half, added to the solve. */
+function preservedNumbers({ keySize }: EditableLayer, rows: number): number {
+  return isCheaperInWhiteBasis({ rows, keySize }) ? 2 * keySize ** 2 : 1.5 * keySize ** 2;
 }

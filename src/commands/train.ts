@@ -83,7 +83,9 @@ async function trainOn(
 ): Promise<TrainResult> {
   const tokenized = await tokenizeFor(subject, records);
   noteRules(records, context);
-  const plan = planRun(asked, trainingJobs(subject, tokenized, asked), context);
+  const preserved = preservedWordings(tokenized, subject.model.layers(asked.layers), asked, context);
+  const facts = { records: tokenized, preserves: preserved.length > 0 };
+  const plan = planRun(asked, trainingJobs(subject, facts, asked), context);
   const options = { ...asked, batch: plan.batch };
   if (!tokenized.some(({ unrelated }) => unrelated.length > 0)) {
     context.emit({
@@ -92,7 +94,6 @@ async function trainOn(
     });
   }
   const sampler = new EpisodeSampler(tokenized, options);
-  const preserved = preservedWordings(tokenized, subject.model.layers(options.layers), options, context);
   const { run, state } = await openRun(subject, options);
   const finished = await run.finished<TrainResult>();
   if (finished && state && state.step >= options.steps) {

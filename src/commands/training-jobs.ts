@@ -7,8 +7,15 @@ import { jobsOf } from './memory-job.js';
 import type { TrainOptions } from './options.js';
 import type { Subject } from './subject.js';
 
+/** What a training is fed with. */
+interface TrainingFacts {
+  readonly records: readonly TokenizedRecord[];
+  /** Whether keys of known facts are preserved. */
+  readonly preserves: boolean;
+}
+
 /** By its number of prompts per pass. */
-export function trainingJobs({ model }: Subject, records: readonly TokenizedRecord[], options: TrainOptions) {
+export function trainingJobs({ model }: Subject, { records, preserves }: TrainingFacts, options: TrainOptions) {
   const longest = records.map(({ edit }) => edit).sort((a, b) => b.answer.length - a.answer.length);
   return jobsOf({
     task: 'train',
@@ -18,6 +25,7 @@ export function trainingJobs({ model }: Subject, records: readonly TokenizedReco
     edits: longest.slice(0, options.edits),
     tokens: tokensOf(options),
     network: options,
+    preserves,
     cached: options.cache !== undefined,
   });
 }
