@@ -286,7 +286,7 @@ export const demoOptions = z.strictObject({
   out: path().default('runs/demo').describe('folder for everything that is made'),
   force: z.boolean().default(false).describe('start over: remove what an earlier run left in the folder'),
   facts: count().default(1000).describe('facts edited at once'),
-  steps: count().default(10).describe('training steps of the editor'),
+  steps: count().default(8).describe('training steps of the editor'),
   editor: z.enum(['malmen', 'mend']).default('malmen').describe('editing method'),
   ...common,
 });
