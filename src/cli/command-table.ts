@@ -19,7 +19,8 @@ import { type CommandEntry, defineCommand } from './command-entry.js';
 export const commandTable: readonly CommandEntry[] = [
   defineCommand({
     name: 'demo',
-    description: 'the whole job on a made-up world: teach a small model, train an editor, edit, verify',
+    description:
+      'the whole job on the model that comes with malmen: train an editor, edit many facts at once, ask what was saved',
     schema: demoOptions,
     examples: [
       { line: 'demo', meaning: 'edit 200 facts at once with MALMEN' },

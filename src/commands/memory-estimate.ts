@@ -103,7 +103,9 @@ function jobSizes({ layers, rows: n, network: shape, task, preserves = false }: 
   const sum = (size: (layer: EditableLayer) => number) =>
     floatBytes * layers.reduce((total, layer) => total + size(layer), 0);
   const matrix = ({ keySize: k, valueSize: v }: EditableLayer) => k * v;
-  const isDual = ({ keySize: k }: EditableLayer) => n < k;
+  const isDual = ({ keySize }: EditableLayer) =>
+    preserves ? isCheaperInWhiteBasis({ rows: n, keySize }) : n < keySize;
+  const square = ({ keySize: k }: EditableLayer) => k ** 2;
   const width = Math.max(0, ...layers.map(({ keySize, valueSize }) => keySize + valueSize));
   const network = shape
     ? floatBytes *
@@ -123,15 +125,16 @@ function jobSizes({ layers, rows: n, network: shape, task, preserves = false }: 
     equations:
       sum((layer) => (isDual(layer) ? n * (layer.keySize + layer.valueSize) : layer.keySize ** 2 / 2 + matrix(layer))) +
       floatBytes *
-        Math.max(0, ...layers.map((layer) => (isDual(layer) ? n * n + 5 * n * layer.valueSize : 2 * matrix(layer)))),
+        Math.max(
+          0,
+          ...layers.map((layer) =>
+            isDual(layer) ? n * n + 5 * n * layer.valueSize : 2 * matrix(layer) + (preserves ? square(layer) / 2 : 0),
+          ),
+        ),
     // What a layer's weight gradient leaves for the rows: rows of its own in the dual form, else a matrix (MEND: itself).
     lessons: sum((layer) => (isDual(layer) && shape?.editor !== 'mend' ? n * layer.valueSize : matrix(layer))),
-    preserved: preserves ? sum((layer) => preservedNumbers(layer, n)) : 0,
+    // The moment and, where the solve uses it, the basis in which it is white.
+    preserved: preserves ? sum((layer) => (isDual(layer) ? 2 : 1) * square(layer)) : 0,
     kept: sum((layer) => (isDual(layer) ? n * (layer.keySize + layer.valueSize) + n ** 2 / 2 : layer.keySize ** 2 / 2)),
   };
-}
-
-/** Of a layer's preserved keys: their moment, and either the basis in which it is white or its lower half, added to the solve. */
-function preservedNumbers({ keySize }: EditableLayer, rows: number): number {
-  return isCheaperInWhiteBasis({ rows, keySize }) ? 2 * keySize ** 2 : 1.5 * keySize ** 2;
 }

@@ -48,8 +48,9 @@ export function planRun(
   throw notEnough(limit, estimateMemory('blocks', jobOf(1)).peak, jobOf(1));
 }
 
-function notEnough(limit: number, least: number, { task, network }: MemoryJob): MalmenError {
-  const smaller = network && task === 'train' ? 'a lower --rank, fewer --edits or --layers' : 'fewer facts or layers';
+function notEnough(limit: number, least: number, { task, network, preserves }: MemoryJob): MalmenError {
+  const less = preserves ? '--preserve 0, a lower --rank' : 'a lower --rank';
+  const smaller = network && task === 'train' ? `${less}, fewer --edits or --layers` : 'fewer facts or layers';
   return new MalmenError(
     'bad-input',
     `--memory ${formatBytes(limit)} is not enough: block after block, one prompt at a time, this job still needs about ` +

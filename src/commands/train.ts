@@ -120,7 +120,8 @@ async function trainOn(
 /** The run's folder, and what an earlier run has left in it. */
 function openRun({ model, hash }: Subject, options: TrainOptions) {
   const layers = model.layers(options.layers).map(({ name }) => name);
-  const settings = { ...resultSettings(options), base: hash, layers };
+  // With the editor's format: a training that another version finished made a folder that this one cannot open.
+  const settings = { ...resultSettings(options), format: editorFormat, base: hash, layers };
   const { out, resume, force } = options;
   return RunFolder.open(out, { settingsFile: 'train.json', settings, resume, force });
 }

@@ -7,7 +7,8 @@ import { residentMatrices } from '../engine/resident-matrix.js';
 import type { Resident } from '../engine/runtime.js';
 import { scale } from '../engine/weight-shift.js';
 import { GramSum } from '../linalg/gram-sum.js';
-import { f32, type TensorOf } from '../tensor.js';
+import type { MatrixOps } from '../linalg/matrix-ops.js';
+import type { TensorOf } from '../tensor.js';
 import type { AnswerBatch } from './editor.js';
 import { type PreservedByLayer, PreservedKeys } from './preserved-keys.js';
 
@@ -36,69 +37,84 @@ export interface PreservingOptions {
 export async function preservedMoments(
   model: EditableModel,
   batches: readonly PreservedBatch[],
-  options: PreservingOptions,
+  { weight, wordingWeight, onBatch }: PreservingOptions,
 ): Promise<PreservedByLayer> {
-  const sums = await summedMoments(model, batches, options);
+  const sums = new MomentSums(model, wordingWeight);
   const preserved = new Map<string, PreservedKeys>();
-  for (const { name, keySize } of model.layers) {
-    const { sum, rows } = sums.get(name)!;
-    const tensor = withRidge(await sum.take(), (options.weight * keySize) / rows);
-    preserved.set(name, new PreservedKeys(name, await model.runtime.upload(tensor, { move: true })));
-  }
-  return preserved;
-}
-
-/** factor * sum + ridge I */
-function withRidge({ data, shape }: TensorOf<'f32'>, factor: number): TensorOf<'f32'> {
-  const size = shape[0]!;
-  let trace = 0;
-  for (let at = 0; at < size; at++) trace += factor * data[at * size + at]!;
-  const scaled = data.map((value) => factor * value);
-  for (let at = 0; at < size; at++) scaled[at * size + at]! += (relativeRidge * trace) / size;
-  return f32(scaled, shape);
-}
-
-/** A sum of products of rows with themselves, and how many keys are in it. */
-interface Moment {
-  readonly sum: GramSum<Resident>;
-  rows: number;
-}
-
-async function summedMoments(
-  model: EditableModel,
-  batches: readonly PreservedBatch[],
-  { wordingWeight, onBatch }: PreservingOptions,
-): Promise<ReadonlyMap<string, Moment>> {
-  const ops = residentMatrices(model.runtime);
-  const moments = new Map(
-    model.layers.map(({ name, keySize }): [string, Moment] => [name, { sum: new GramSum(ops, keySize), rows: 0 }]),
-  );
-  const addKeys = async (name: string, rows: Resident) => {
-    const moment = moments.get(name)!;
-    await moment.sum.add(rows);
-    moment.rows += rows.shape[0]!;
-  };
   try {
-    for (const [done, { batch, reworded }] of batches.entries()) {
-      const keys = await model.keys(batch, 'answers');
-      const others = reworded && (await model.keys(reworded, 'answers'));
-      await forEachLayer(model, keys, addKeys);
-      if (others) await forEachLayer(model, others, addKeys);
-      if (others && wordingWeight > 0) {
-        await forEachDifference(model, keys, others, async (name, difference) => {
-          const weighted = await scale(model.runtime, difference, Math.sqrt(wordingWeight));
-          await moments.get(name)!.sum.add(weighted);
-          ops.release(weighted);
-        });
-      }
-      model.runtime.release(...[...keys, ...(others ?? [])].map((stack) => stack.keys));
+    for (const [done, batch] of batches.entries()) {
+      await sums.add(batch);
       onBatch?.(done + 1);
     }
-  } catch (error) {
-    for (const { sum } of moments.values()) sum.release();
-    throw error;
+    for (const { name, keySize } of model.layers) {
+      const moment = await sums.takeMean(name, weight * keySize);
+      preserved.set(name, new PreservedKeys(name, await model.runtime.upload(moment, { move: true })));
+    }
+    return preserved;
+  } finally {
+    sums.release();
   }
-  return moments;
+}
+
+/** factor * sum + ridge I, in place */
+function withRidge(sum: TensorOf<'f32'>, factor: number): TensorOf<'f32'> {
+  const { data, shape } = sum;
+  const size = shape[0]!;
+  for (let at = 0; at < data.length; at++) data[at]! *= factor;
+  let trace = 0;
+  for (let at = 0; at < size; at++) trace += data[at * size + at]!;
+  for (let at = 0; at < size; at++) data[at * size + at]! += (relativeRidge * trace) / size;
+  return sum;
+}
+
+/** The sums over batches, layer by layer. */
+class MomentSums {
+  readonly #model: EditableModel;
+  readonly #ops: MatrixOps<Resident>;
+  readonly #wordingWeight: number;
+  readonly #sums: ReadonlyMap<string, GramSum<Resident>>;
+  /** Keys in each sum, without the differences. */
+  readonly #counts = new Map<string, number>();
+
+  constructor(model: EditableModel, wordingWeight: number) {
+    this.#model = model;
+    this.#ops = residentMatrices(model.runtime);
+    this.#wordingWeight = wordingWeight;
+    this.#sums = new Map(model.layers.map(({ name, keySize }) => [name, new GramSum(this.#ops, keySize)]));
+  }
+
+  async add({ batch, reworded }: PreservedBatch): Promise<void> {
+    const keys = await this.#model.keys(batch, 'answers');
+    const others = reworded && (await this.#model.keys(reworded, 'answers'));
+    await this.#addKeys(keys);
+    if (others) await this.#addKeys(others);
+    if (others && this.#wordingWeight > 0) await this.#addDifferences(keys, others);
+    this.#ops.release(...[...keys, ...(others ?? [])].map((stack) => stack.keys));
+  }
+
+  /** The mean of a layer's sum over its keys, times `factor`, and the ridge; the sum is used up. */
+  async takeMean(layer: string, factor: number): Promise<TensorOf<'f32'>> {
+    return withRidge(await this.#sums.get(layer)!.take(), factor / this.#counts.get(layer)!);
+  }
+
+  release(): void {
+    for (const sum of this.#sums.values()) sum.release();
+  }
+
+  #addKeys(stacks: readonly KeyStack[]): Promise<void> {
+    return forEachLayer(this.#model, stacks, async (name, rows) => {
+      await this.#sums.get(name)!.add(rows);
+      this.#counts.set(name, (this.#counts.get(name) ?? 0) + rows.shape[0]!);
+    });
+  }
+
+  #addDifferences(some: readonly KeyStack[], others: readonly KeyStack[]): Promise<void> {
+    return forEachDifference(this.#model, some, others, async (name, difference) => {
+      const weighted = await scale(this.#model.runtime, difference, Math.sqrt(this.#wordingWeight));
+      await this.#sums.get(name)!.add(weighted);
+      this.#ops.release(weighted);
+    });
+  }
 }
 
 async function forEachLayer(

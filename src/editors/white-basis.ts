@@ -65,5 +65,5 @@ interface ProblemSize {
  * and n^2 k + n^3/3 for the dual form, against n k^2 + k^3/3. It does below about a quarter as many rows as the key is wide.
  */
 export function isCheaperInWhiteBasis({ rows: n, keySize: k }: ProblemSize): boolean {
-  return n < k && n * k ** 2 + n ** 2 * k + n ** 3 / 3 < k ** 3 / 3;
+  return 2 * n * k ** 2 + n ** 2 * k + n ** 3 / 3 < n * k ** 2 + k ** 3 / 3;
 }

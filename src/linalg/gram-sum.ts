@@ -4,7 +4,7 @@ import { f32, type TensorOf } from '../tensor.js';
 import { addGramOfColumns, defaultTile, tileStarts } from './block-columns.js';
 import { withHandles } from './handle-scope.js';
 import type { MatrixOps } from './matrix-ops.js';
-import { rowsAtOnce } from './rows-at-once.js';
+import { RowBuffer, rowsAtOnce } from './row-buffer.js';
 
 /**
  * Sums the lower half only, over many rows at once. Peak memory in float32 numbers, k the width and r the rows at once:
@@ -15,25 +15,24 @@ export class GramSum<M> {
   readonly #size: number;
   readonly #tile: number;
   readonly #sums: M[] = [];
-  readonly #pending: M[] = [];
-  #pendingRows = 0;
+  readonly #pending: RowBuffer<M>;
 
   constructor(ops: MatrixOps<M>, size: number, tile = defaultTile(size)) {
     this.#ops = ops;
     this.#size = size;
     this.#tile = tile;
+    this.#pending = new RowBuffer(ops);
   }
 
   /** Adds the products of K `[n, size]`, which stays the caller's. */
   async add(rows: M): Promise<void> {
-    this.#pending.push(await this.#ops.stackRows([rows]));
-    this.#pendingRows += this.#ops.shape(rows)[0];
-    if (this.#pendingRows >= rowsAtOnce) await this.#sumPending();
+    await this.#pending.add(rows);
+    if (this.#pending.count >= rowsAtOnce) await this.#sumPending();
   }
 
   /** The whole matrix `[size, size]`; the sum is used up. At least one row was added. */
   async take(): Promise<TensorOf<'f32'>> {
-    if (this.#pendingRows > 0) await this.#sumPending();
+    if (this.#pending.count > 0) await this.#sumPending();
     const whole = new Float32Array(this.#size * this.#size);
     for (const [at, start] of tileStarts(this.#size, this.#tile).entries()) {
       this.#copy(await this.#ops.download(this.#sums[at]!), start, whole);
@@ -43,15 +42,13 @@ export class GramSum<M> {
   }
 
   release(): void {
-    this.#ops.release(...this.#sums.splice(0), ...this.#pending.splice(0));
-    this.#pendingRows = 0;
+    this.#ops.release(...this.#sums.splice(0));
+    this.#pending.release();
   }
 
   #sumPending(): Promise<void> {
     return withHandles(this.#ops, async (scope) => {
-      const parts = this.#pending.splice(0).map((part) => scope.adopt(part));
-      this.#pendingRows = 0;
-      await addGramOfColumns(this.#ops, this.#sums, await scope.own(this.#ops.stackRows(parts)), this.#tile);
+      await addGramOfColumns(this.#ops, this.#sums, await scope.own(this.#pending.take()), this.#tile);
     });
   }
 

@@ -1,8 +1,9 @@
-// Chunks of rows (keys and the wanted changes beside them), kept until there are enough to multiply at once.
+// Chunks of keys with the wanted changes beside them, kept until there are enough to multiply at once.
 // Knows nothing of what is done with them.
 
 import { allSettled, withHandles } from './handle-scope.js';
 import type { MatrixOps } from './matrix-ops.js';
+import { RowBuffer } from './row-buffer.js';
 
 /** The same rows of K `[n, k]` and of D `[n, v]`. */
 export interface KeyRows<M> {
@@ -13,47 +14,34 @@ export interface KeyRows<M> {
 /** Owns copies of the chunks that were added. */
 export class KeyRowBuffer<M> {
   readonly #ops: MatrixOps<M>;
-  readonly #keys: M[] = [];
-  readonly #changes: M[] = [];
-  #count = 0;
+  readonly #keys: RowBuffer<M>;
+  readonly #changes: RowBuffer<M>;
 
   constructor(ops: MatrixOps<M>) {
     this.#ops = ops;
+    this.#keys = new RowBuffer(ops);
+    this.#changes = new RowBuffer(ops);
   }
 
   /** Rows held now. */
   get count(): number {
-    return this.#count;
+    return this.#keys.count;
   }
 
   async add({ keys, changes }: KeyRows<M>): Promise<void> {
-    const copy = await this.#stack([keys], [changes]);
-    this.#keys.push(copy.keys);
-    this.#changes.push(copy.changes);
-    this.#count += this.#ops.shape(keys)[0];
+    await allSettled(this.#keys.add(keys), this.#changes.add(changes));
   }
 
   /** All rows in the order they were added, owned by the caller; the buffer is empty then. Needs at least one chunk. */
-  async take(): Promise<KeyRows<M>> {
-    if (this.#keys.length === 1) {
-      this.#count = 0;
-      return { keys: this.#keys.pop()!, changes: this.#changes.pop()! };
-    }
-    const stacked = await this.#stack(this.#keys, this.#changes);
-    this.release();
-    return stacked;
+  take(): Promise<KeyRows<M>> {
+    return withHandles(this.#ops, async (scope) => {
+      const [keys, changes] = await allSettled(scope.own(this.#keys.take()), scope.own(this.#changes.take()));
+      return { keys: scope.give(keys), changes: scope.give(changes) };
+    });
   }
 
   release(): void {
-    this.#ops.release(...this.#keys.splice(0), ...this.#changes.splice(0));
-    this.#count = 0;
-  }
-
-  #stack(keys: readonly M[], changes: readonly M[]): Promise<KeyRows<M>> {
-    return withHandles(this.#ops, async (scope) => {
-      const stack = (matrices: readonly M[]) => scope.own(this.#ops.stackRows(matrices));
-      const stacked = await allSettled(stack(keys), stack(changes));
-      return { keys: scope.give(stacked[0]), changes: scope.give(stacked[1]) };
-    });
+    this.#keys.release();
+    this.#changes.release();
   }
 }

@@ -14,7 +14,7 @@ import {
 import { keepHandles, withHandles } from './handle-scope.js';
 import { KeyRowBuffer, type KeyRows } from './key-rows.js';
 import type { MatrixOps } from './matrix-ops.js';
-import { rowsAtOnce } from './rows-at-once.js';
+import { rowsAtOnce } from './row-buffer.js';
 
 /**
  * Peak memory in float32 numbers, with k^2/2 for the lower half of the Gram matrix (the tiles on its diagonal are whole)

@@ -1,7 +1,7 @@
 // The embedded model from its committed files, and the demonstration from end to end, small.
 
 import { existsSync } from 'node:fs';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -11,6 +11,7 @@ import { demoOptions } from '../../src/commands/options.js';
 import { readRecords } from '../../src/data/spec.js';
 import { tokenizeRecords } from '../../src/data/tokenized-record.js';
 import type { TokenPair } from '../../src/data/tuple.js';
+import { editorFormat, readEditorDescription } from '../../src/editors/editor-folder.js';
 import { LanguageModel } from '../../src/engine/language-model.js';
 import { success } from '../../src/eval/metrics.js';
 import { predictPairs } from '../../src/eval/predict.js';
@@ -69,6 +70,22 @@ describe('the demonstration', () => {
     expect(second.edit.scores).toEqual(first.edit.scores);
     expect(again.events.filter((event) => event.kind === 'progress' && event.stage === 'train')).toEqual([]);
     expect(await readdir(join(dir, 'run'))).toContain('edited');
+  });
+
+  test('an editor that another version finished is learnt anew', { timeout: 300_000 }, async () => {
+    const editor = join(dir, 'run', 'editor-malmen-20-0-2');
+    for (const file of ['train.json', 'editor.json']) {
+      const json = JSON.parse(await readFile(join(editor, file), 'utf8'));
+      expect(json.format).toBe(editorFormat);
+      await writeFile(join(editor, file), JSON.stringify({ ...json, format: 'malmen-editor-1' }));
+    }
+    const context = collecting();
+    await demo(demoOptions.parse({ out: join(dir, 'run'), facts: 20, steps: 2 }), context);
+    expect(context.events).toContainEqual({
+      kind: 'note',
+      text: `${editor} was made by another version: learning anew`,
+    });
+    expect((await readEditorDescription(editor)).format).toBe(editorFormat);
   });
 
   test('more facts than leave something to learn from are refused', async () => {

@@ -1,0 +1,57 @@
+// What the memory estimate says of keys to preserve, against what the runtime holds of them.
+
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { estimateMemory } from '../../src/commands/memory-estimate.js';
+import { jobsOf } from '../../src/commands/memory-job.js';
+import { splitIntoBatches } from '../../src/data/split-batches.js';
+import type { TokenPair } from '../../src/data/tuple.js';
+import type { PreservedKeys } from '../../src/editors/preserved-keys.js';
+import { preservedMoments } from '../../src/editors/preserved-moments.js';
+import type { EditableModel } from '../../src/engine/editable-model.js';
+import { LanguageModel } from '../../src/engine/language-model.js';
+import { residentMatrices } from '../../src/engine/resident-matrix.js';
+import type { Resident } from '../../src/engine/runtime.js';
+import type { MatrixOps } from '../../src/linalg/matrix-ops.js';
+import { goldenModels } from '../parity/golden-folder.js';
+
+const decoders = goldenModels().filter(({ supported, folder }) => supported && /gpt2|llama/.test(folder));
+const facts = Array.from({ length: 6 }, (_, at): TokenPair => ({ prompt: [1 + at, 2, 3], answer: [4 + at] }));
+
+describe.each(decoders)('$name', ({ folder }) => {
+  let model: LanguageModel;
+  let editable: EditableModel;
+  beforeAll(async () => {
+    model = await LanguageModel.open(folder);
+    editable = await model.editing(model.layers());
+    await heldBytes(); // the first pass brings weights of its own
+  });
+  afterAll(() => model.close());
+
+  it('one edit solves in the white basis: moment and basis of every layer are counted, to the byte', async () => {
+    const held = await heldBytes(async (keys, ops) => keys.basis(ops));
+    expect(estimated(1, true) - estimated(1, false)).toBe(held);
+  });
+
+  it('as many edits as a key is wide: the moments, and half of the largest on its way into the solve', async () => {
+    const edits = Math.max(...model.layers().map(({ keySize }) => keySize));
+    const held = await heldBytes();
+    expect(estimated(edits, true) - estimated(edits, false)).toBe(held + (4 * edits ** 2) / 2);
+  });
+
+  async function heldBytes(use?: (keys: PreservedKeys, ops: MatrixOps<Resident>) => Promise<unknown>) {
+    const ops = residentMatrices(editable.runtime);
+    const before = await editable.runtime.memory();
+    const [whole] = splitIntoBatches(facts, { kind: 'decoder', batchSize: 6, sortByLength: false }); // biome-ignore format: one line
+    const preserved = await preservedMoments(editable, [{ batch: whole!.batch }], { weight: 1, wordingWeight: 0 });
+    for (const keys of preserved.values()) await use?.(keys, ops);
+    const after = await editable.runtime.memory();
+    for (const keys of preserved.values()) keys.release(ops);
+    return after.residentBytes - before.residentBytes;
+  }
+
+  function estimated(edits: number, preserves: boolean): number {
+    const many = Array.from({ length: edits }, () => facts[0]!);
+    const job = { task: 'edit', model, layers: model.layers(), pairs: facts, edits: many, tokens: 'answers' } as const;
+    return estimateMemory('whole', jobsOf({ ...job, network: { rank: 4, blocks: 2 }, preserves })(6)).normalEquations;
+  }
+});
