@@ -5,7 +5,14 @@ import * as b from '../graph/build.js';
 import type { Value } from '../graph/ops.js';
 import { printProgram } from '../graph/print.js';
 import { makeProgram, type Program } from '../graph/program.js';
-import { type BackwardStage, backwardStages, isCarried, type Stage, stages } from '../graph/stages.js';
+import {
+  type BackwardRequest,
+  type BackwardStage,
+  backwardStages,
+  isCarried,
+  type Stage,
+  stages,
+} from '../graph/stages.js';
 import { withShifts } from '../graph/with-shifts.js';
 import type { EditableLayer, MemoryMode } from '../models/model.js';
 import { type LanguageModelPrograms, type MarkedForward, type TokenChoice, weightName } from './lm-programs.js';
@@ -64,7 +71,8 @@ export class BlockPrograms {
   lossGradient(kind: 'answer' | 'divergence', shifted: ReadonlySet<string>, accumulate: boolean): BlockComputation {
     const names = new Map(this.#layers.map((layer) => [weightName(layer), gradientName(layer.name)]));
     const seen = new Set(accumulate ? names.values() : []);
-    return this.#differentiated(this.#programs.loss(kind), shifted, new Set(names.keys()), (weight, gradient) => {
+    const request = { wanted: new Set(names.keys()) };
+    return this.#differentiated(this.#programs.loss(kind), shifted, request, (weight, gradient) => {
       const name = names.get(weight)!;
       const sum = seen.has(name);
       seen.add(name);
@@ -74,7 +82,7 @@ export class BlockPrograms {
 
   /** Outputs `loss` and each layer's {@link keysName} and {@link valueGradientName}, of the rows that are captured. */
   capture(tokens: TokenChoice, shifted: ReadonlySet<string>): BlockComputation {
-    const { loss, hidden, taps, select } = this.#programs.tapped(tokens);
+    const { loss, hidden, taps, select, selectGradient, wanted: rows } = this.#programs.tapped(tokens);
     const outputs = new Map<string, Value>([['loss', loss]]);
     const layers = new Map<string, string>();
     for (const [name, { keys, values }] of taps) {
@@ -82,9 +90,10 @@ export class BlockPrograms {
       outputs.set(valuesName(name), values);
       layers.set(valuesName(name), name);
     }
-    return this.#differentiated({ outputs, hidden }, shifted, new Set(layers.keys()), (values, gradient) => {
+    const request = { wanted: new Set(layers.keys()), rows };
+    return this.#differentiated({ outputs, hidden }, shifted, request, (values, gradient) => {
       const name = layers.get(values)!;
-      return [valueGradientName(name), select(name, gradient)];
+      return [valueGradientName(name), selectGradient(name, gradient)];
     });
   }
 
@@ -110,14 +119,14 @@ export class BlockPrograms {
   #differentiated(
     forward: MarkedForward,
     shifted: ReadonlySet<string>,
-    wanted: ReadonlySet<string>,
+    request: Omit<BackwardRequest, 'loss'>,
     finish: (name: string, gradient: Value) => [string, Value],
   ): BlockComputation {
     const { frozen, live } = this.#cut(forward, shifted);
-    const back = backwardStages(live, { loss: 'loss', wanted });
+    const back = backwardStages(live, { loss: 'loss', ...request });
     const isPassed = new Set(back.map((stage) => stage.forward));
     const forwards = live.map((stage) => forwardProgram(stage, isPassed.has(stage) ? new Map() : stage.outputs));
-    const backwards = back.map((stage) => backwardProgram(stage, wanted, finish));
+    const backwards = back.map((stage) => backwardProgram(stage, request.wanted, finish));
     return { ...frozen, live: sequence([...forwards, ...backwards].filter(({ outputs }) => outputs.size > 0)) };
   }
 

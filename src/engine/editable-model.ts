@@ -19,7 +19,7 @@ import type {
   Predictions,
   StepOutputs,
 } from './model-answers.js';
-import { type ModelBatch, realTokens, withTapRows } from './model-batch.js';
+import { assertAnswersFollow, type ModelBatch, realTokens, withTapRows } from './model-batch.js';
 import type { ModelSchedule } from './model-schedule.js';
 import type { OpenModel } from './open-model.js';
 import type { RowCounts } from './row-counts.js';
@@ -143,6 +143,7 @@ export class EditableModel {
     scale: number,
     weights: LayerTensors = this.base,
   ): Promise<Capture> {
+    if (tokens === 'answers') assertAnswersFollow(batch);
     const counts = this.#groupCounts(batch, tokens);
     const { loss, rows } = await this.#schedule.capture(withTapRows(batch), { tokens, scale, weights, counts });
     return { loss, rows: rows.map((own, group) => ({ ...own, counts: counts[group]! })) };

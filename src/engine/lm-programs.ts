@@ -2,10 +2,12 @@
 // file and no runtime.
 
 import * as b from '../graph/build.js';
+import { multiplyDims } from '../graph/dim.js';
 import { gradients } from '../graph/grad.js';
 import type { Value } from '../graph/ops.js';
 import { type MarkedPartition, type NamedLeaf, type Partition, partition } from '../graph/partition.js';
 import { makeProgram, type Program } from '../graph/program.js';
+import type { WantedRows } from '../graph/row-gradients.js';
 import type { EditableLayer, Forward, MemoryMode, ModelDefinition, Tap } from '../models/model.js';
 import { groupByShape } from './layer-group.js';
 
@@ -16,6 +18,7 @@ export type TokenChoice = 'answers' | 'all';
 export type RowChoice = 'answers' | 'taps';
 
 const labels = b.input('labels', ['answers'], 'i64');
+const answers = b.input('answerRows', ['answers'], 'i64');
 /** The factor that makes a sum over answer tokens the mean over whatever set the caller averages. */
 const lossScale = b.input('lossScale', []);
 
@@ -84,15 +87,29 @@ export class LanguageModelPrograms {
     return { outputs: new Map(Object.entries(outputs)), hidden };
   }
 
-  /** The loss with the edited layers' taps; `select` takes the captured rows of any rows of a layer's. */
+  /**
+   * The loss with the edited layers' taps. `select` takes the captured rows of any rows of a layer's; gradients that are found
+   * for `wanted` have those alone.
+   */
   tapped(tokens: TokenChoice) {
     const forward = this.forward(tokens);
     const taps = new Map(this.#layers.map(({ name }) => [name, forward.taps.get(name)!]));
-    const indices = { taps: b.input('tapRows', ['taps'], 'i64'), answers: b.input('answerRows', ['answers'], 'i64') };
+    const indices = { taps: b.input('tapRows', ['taps'], 'i64'), answers };
     const choices = this.capturedRows(tokens);
     const select = (name: string, rows: Value) =>
       taps.get(name)!.rows === 'answers' ? rows : b.gatherRows(rows, indices[choices.get(name)!]);
-    return { loss: answerLoss(forward), hidden: forward.hidden, taps, select };
+    const wanted = this.#wantedRows(tokens);
+    const selectGradient = (name: string, gradient: Value) => (wanted ? gradient : select(name, gradient));
+    return { loss: answerLoss(forward), hidden: forward.hidden, taps, select, selectGradient, wanted };
+  }
+
+  /**
+   * In a decoder a token acts on later ones only, and the answers of a sequence are its last tokens: between an answer row and
+   * the loss there are answer rows only.
+   */
+  #wantedRows(tokens: TokenChoice): WantedRows | undefined {
+    const isLast = tokens === 'answers' && this.#definition.kind === 'decoder';
+    return isLast ? { axis: multiplyDims('batch', 'tokens'), indices: answers } : undefined;
   }
 
   forward(tokens: TokenChoice = 'answers'): Forward {
@@ -119,20 +136,21 @@ export class LanguageModelPrograms {
    * layer after layer: of each its {@link capturedRows}, those of `tapRows` (i64, flat token indices) or of `answerRows`.
    */
   capture(tokens: TokenChoice): Partition {
-    const { loss: answers, taps, select } = this.tapped(tokens);
+    const { loss: summed, taps, select, selectGradient, wanted } = this.tapped(tokens);
     const merged = makeProgram(
-      new Map([['loss', answers], ...[...taps].map(([name, { values }]) => [name, values] as const)]),
+      new Map([['loss', summed], ...[...taps].map(([name, { values }]) => [name, values] as const)]),
     ).outputs;
     const loss = merged.get('loss')!;
     const names = [...taps.keys()];
     const found = gradients(
       loss,
       names.map((name) => merged.get(name)!),
+      wanted,
     );
     const outputs: Record<string, Value> = { loss };
     groupByShape(this.#layers).forEach(({ layers }, group) => {
       const keys = layers.map(({ name }) => select(name, taps.get(name)!.keys));
-      const valueGradients = layers.map(({ name }) => select(name, found[names.indexOf(name)]!));
+      const valueGradients = layers.map(({ name }) => selectGradient(name, found[names.indexOf(name)]!));
       outputs[`keys:${group}`] = stackLayers(keys, group);
       outputs[`valueGradients:${group}`] = stackLayers(valueGradients, group);
     });

@@ -35,3 +35,18 @@ export function withTapRows({ tensors }: ModelBatch): ModelBatch {
 export function realTokens({ data }: Tensor): number[] {
   return [...data].flatMap((real, at) => (Number(real) === 1 ? [at] : []));
 }
+
+/**
+ * Value gradients at answers go backward through answers alone (`LanguageModelPrograms.tapped`): a gap in between would lose
+ * what passes through it.
+ * @throws TypeError when the answers of a decoder's sequence are not a run of tokens
+ */
+export function assertAnswersFollow({ tensors }: ModelBatch): void {
+  const width = tensors.decoderIds?.shape[1] ?? tensors.tokenIds!.shape[1]!;
+  const rows = Array.from(tensors.answerRows!.data, Number);
+  const gap = rows.findIndex((row, at) => {
+    const before = rows[at - 1];
+    return before !== undefined && row !== before + 1 && Math.floor(row / width) === Math.floor(before / width);
+  });
+  if (gap >= 0) throw new TypeError(`capture: the answers of sequence ${Math.floor(rows[gap]! / width)} have a gap`);
+}

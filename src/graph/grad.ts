@@ -4,25 +4,30 @@ import { add, concat, constant } from './build.js';
 import { sameShape } from './dim.js';
 import { isDifferentiable, type OpName, type Value, type ValueOf } from './ops.js';
 import { topologicalOrder } from './program.js';
+import { cotangentShape, forWantedRows, isRestricted, placeRows, takeRows, type WantedRows } from './row-gradients.js';
 import { typeText } from './shape-rules.js';
 import { type VjpRule, vjpRules } from './vjp-rules.js';
 
-/** Where differentiation starts: d(loss)/d(value) is `cotangent`, of the value's shape. */
+/** Where differentiation starts: d(loss)/d(value) is `cotangent`, of the value's shape (its wanted rows, where it is restricted). */
 export interface Seed {
   readonly value: Value;
   readonly cotangent: Value;
 }
 
-/** d(loss)/d(each of `wanted`), for a scalar loss. A value that the loss does not depend on is an error. */
-export function gradients(loss: Value, wanted: readonly Value[]): Value[] {
+/**
+ * d(loss)/d(each of `wanted`), for a scalar loss. A value that the loss does not depend on is an error.
+ * @param rows of matrices with so many rows only these are wanted, [wanted, n]: right where no other row both depends on a
+ * wanted one and has a part in the loss
+ */
+export function gradients(loss: Value, wanted: readonly Value[], rows?: WantedRows): Value[] {
   if (loss.shape.length !== 0)
     throw new TypeError(`gradients: the loss must be a scalar, got [${loss.shape.join(', ')}]`);
-  return pullBack([{ value: loss, cotangent: constant(1) }], wanted);
+  return pullBack([{ value: loss, cotangent: constant(1) }], wanted, rows);
 }
 
 /** The cotangents of `wanted` that follow from the seeds: sum over seeds of cotangent times d(value)/d(wanted). */
-export function pullBack(seeds: readonly Seed[], wanted: readonly Value[]): Value[] {
-  seeds.forEach(assertSeed);
+export function pullBack(seeds: readonly Seed[], wanted: readonly Value[], rows?: WantedRows): Value[] {
+  for (const seed of seeds) assertSeed(seed, rows);
   wanted.forEach(assertReal);
   const order = topologicalOrder(seeds.map((seed) => seed.value));
   const depends = dependents(order, new Set(wanted));
@@ -36,12 +41,23 @@ export function pullBack(seeds: readonly Seed[], wanted: readonly Value[]): Valu
     if (!contributions || !depends.has(value)) continue;
     const g = sumCotangents(contributions);
     total.set(value, g);
-    cotangentsOf(value, g).forEach((cotangent, index) => {
+    operandCotangents(value, g, rows).forEach((cotangent, index) => {
       const operand = value.inputs[index]!;
-      if (depends.has(operand) && isDifferentiable(operand)) send(operand, cotangent());
+      if (depends.has(operand) && isDifferentiable(operand)) send(operand, restricted(operand, cotangent(), rows));
     });
   }
   return wanted.map((value) => total.get(value) ?? unreachable(value));
+}
+
+function operandCotangents(value: Value, g: Value, rows: WantedRows | undefined) {
+  if (!rows || !isRestricted(value, rows)) return cotangentsOf(value, g);
+  const compact = forWantedRows(value, rows);
+  return compact ? cotangentsOf(compact, g) : cotangentsOf(value, placeRows(g, rows));
+}
+
+function restricted(operand: Value, cotangent: Value, rows: WantedRows | undefined): Value {
+  const isWhole = rows && isRestricted(operand, rows) && sameShape(cotangent.shape, operand.shape);
+  return isWhole ? takeRows(cotangent, rows) : cotangent;
 }
 
 function cotangentsOf<K extends OpName>(value: Value, g: Value) {
@@ -81,9 +97,10 @@ function joinParts(contributions: readonly Value[]): readonly Value[] {
   ];
 }
 
-function assertSeed({ value, cotangent }: Seed): void {
-  if (cotangent.dtype === 'f32' && sameShape(cotangent.shape, value.shape)) return;
-  const must = typeText({ dtype: 'f32', shape: value.shape });
+function assertSeed({ value, cotangent }: Seed, rows: WantedRows | undefined): void {
+  const shape = cotangentShape(value, rows);
+  if (cotangent.dtype === 'f32' && sameShape(cotangent.shape, shape)) return;
+  const must = typeText({ dtype: 'f32', shape });
   throw new TypeError(`gradients: the cotangent of ${label(value)} must be ${must}, got ${typeText(cotangent)}`);
 }
 

@@ -6,6 +6,7 @@ import { pullBack, type Seed } from './grad.js';
 import { isDifferentiable, type Value } from './ops.js';
 import { isLeaf, mergeWithMarks } from './partition.js';
 import { topologicalOrder, withInputs } from './program.js';
+import { cotangentShape, type WantedRows } from './row-gradients.js';
 
 /** One stage. Carried values are called `stage.0`, `stage.1`, ... on both ends. */
 export interface Stage {
@@ -103,20 +104,23 @@ export interface BackwardRequest {
   readonly loss: string;
   /** Outputs (except the loss) and parameters whose gradients are wanted. */
   readonly wanted: ReadonlySet<string>;
+  /** As of `gradients`: of matrices with so many rows only these are wanted. */
+  readonly rows?: WantedRows | undefined;
 }
 
 /** The stages that a gradient passes through, in the order in which they run: the last stage first. */
-export function backwardStages(forward: readonly Stage[], { loss, wanted }: BackwardRequest): BackwardStage[] {
+export function backwardStages(forward: readonly Stage[], { loss, wanted, rows }: BackwardRequest): BackwardStage[] {
   const arrived = new Set<string>();
   const found: BackwardStage[] = [];
   for (const stage of forward.toReversed()) {
-    const seeds = seedsOf(stage, loss, arrived);
+    const seeds = seedsOf(stage, { loss, rows }, arrived);
     const order = topologicalOrder(seeds.map(({ value }) => value));
     const targets = [...candidates(stage, order, wanted)].filter(([, value]) => order.includes(value));
     if (targets.length === 0) continue;
     const pulled = pullBack(
       seeds,
       targets.map(([, value]) => value),
+      rows,
     );
     const gradients = new Map<string, Value>();
     const cotangents = new Map<string, Value>();
@@ -133,10 +137,14 @@ export function backwardStages(forward: readonly Stage[], { loss, wanted }: Back
 }
 
 /** The loss where it is computed, and every export that a later stage has sent a cotangent for. */
-function seedsOf({ outputs, exports }: Stage, loss: string, arrived: ReadonlySet<string>): Seed[] {
+function seedsOf(
+  { outputs, exports }: Stage,
+  { loss, rows }: Pick<BackwardRequest, 'loss' | 'rows'>,
+  arrived: ReadonlySet<string>,
+): Seed[] {
   const seeds: Seed[] = [...exports]
     .filter(([name]) => arrived.has(name))
-    .map(([name, value]) => ({ value, cotangent: input(cotangentName(name), value.shape) }));
+    .map(([name, value]) => ({ value, cotangent: input(cotangentName(name), cotangentShape(value, rows)) }));
   const value = outputs.get(loss);
   return value ? [...seeds, { value, cotangent: constant(1) }] : seeds;
 }
