@@ -13,28 +13,43 @@ const fewestTrainingFacts = 500;
 
 /** Which facts become what. */
 export interface World {
-  /** Asked again in words that neither model nor editor was trained on. */
+  /** Told in a few trained phrasings, asked again in words that neither model nor editor was trained on. */
   readonly edited: readonly EditRecord[];
   readonly outside: readonly EditRecord[];
+}
+
+/** How large a world is, and how it is told. */
+interface WorldSize {
+  readonly facts: number;
+  readonly seed: number;
+  /** Trained phrasings of a fact beside its own prompt that the edit learns from. */
+  readonly wordings: number;
 }
 
 /**
  * The first facts of atlas in a seeded order, and those after them.
  * @throws MalmenError `bad-input` when too few are left to learn on
  */
-export async function alternateWorld(facts: number, seed: number): Promise<World> {
+export async function alternateWorld({ facts, seed, wordings }: WorldSize): Promise<World> {
   const problems = new Problems();
   const relations = await readAtlasRelations({ path: atlasFolder, problems, signal: undefined });
   problems.throwIfAny();
   const records = (rephrasedBy: RephrasedBy) => atlasRecords(relations, { rephrasedBy, seed });
-  const edited = records('heldOut').slice(0, facts);
-  const outside = records('trained').slice(facts);
+  const trained = records('trained');
+  const edited = records('heldOut')
+    .slice(0, facts)
+    .map((record, at) => ({ ...record, ...otherWordings(trained[at]!, wordings) }));
+  const outside = trained.slice(facts);
   if (outside.length >= fewestTrainingFacts) return { edited, outside };
   const all = edited.length + outside.length;
   throw new MalmenError(
     'bad-input',
     `--facts ${facts}: atlas has ${all} facts to edit, of which ${fewestTrainingFacts} must stay for training; at most ${all - fewestTrainingFacts} can be edited at once`,
   );
+}
+
+function otherWordings({ rephrasings }: EditRecord, count: number): Pick<EditRecord, 'wordings'> {
+  return count === 0 ? {} : { wordings: rephrasings.slice(0, count).map(({ prompt }) => prompt) };
 }
 
 /** The files of a world, as JSON lines that people can read. */

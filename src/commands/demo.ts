@@ -47,10 +47,10 @@ export async function demo(options: DemoOptions, context: CommandContext): Promi
 
 async function wholeJob(options: DemoOptions, context: CommandContext): Promise<DemoResult> {
   const start = performance.now();
-  const { out, facts, seed } = options;
+  const { out, facts, seed, wordings } = options;
   await assertEmbeddedModel();
   await openFolder(options);
-  const world = await alternateWorld(facts, seed);
+  const world = await alternateWorld({ facts, seed, wordings });
   const files = await writeWorld(out, `world-${facts}-${seed}`, world);
   const editor = await learn(options, world, files, context);
   const result = await change(options, editor, files, context);

@@ -3,9 +3,9 @@
 import { basename, join } from 'node:path';
 import { saveEditedModel } from '../checkpoint/save-model.js';
 import { saveShift } from '../checkpoint/shift-file.js';
+import { askedInRound, askedPairs, longestWording } from '../data/asked-in-round.js';
 import type { EditRecord } from '../data/record.js';
 import { readRecords } from '../data/spec.js';
-import { splitIntoBatches } from '../data/split-batches.js';
 import type { TokenizedRecord } from '../data/tokenized-record.js';
 import type { TokenPair } from '../data/tuple.js';
 import type { Editor } from '../editors/editor.js';
@@ -105,22 +105,17 @@ async function editAndSave(
   const opened = await openEditor(subject, { records: tokenized, kept }, options, context);
   const { editable, editor, rounds, lambdaScale, plan, close } = opened;
   assertKeeps(options, opened);
+  noteWordings(tokenized, rounds, context);
   const start = performance.now();
-  const batches = splitIntoBatches(
-    tokenized.map((record) => record.edit),
-    { kind: model.definition.kind, batchSize: plan.batch, sortByLength: true },
-  );
-  const shift = await editor.computeShift(
-    editable,
-    batches.map(({ batch }) => batch),
-    {
-      signal: context.signal,
-      rounds,
-      lambdaScale,
-      kept: keptInRound(subject, kept, { ...options, ...plan }),
-      onProgress: ({ done, total }) => context.emit({ kind: 'progress', stage: 'edit', done, total, unit: 'batches' }),
-    },
-  );
+  const inRound = askedInRound(tokenized, { kind: model.definition.kind, batchSize: plan.batch, rounds });
+  const shift = await editor.computeShift(editable, inRound(rounds - 1), {
+    signal: context.signal,
+    rounds,
+    lambdaScale,
+    inRound,
+    kept: keptInRound(subject, kept, { ...options, ...plan }),
+    onProgress: ({ done, total }) => context.emit({ kind: 'progress', stage: 'edit', done, total, unit: 'batches' }),
+  });
   const editSeconds = (performance.now() - start) / 1000;
   close();
   const modules = new Map([...shift].map(([name, resident]) => [name, lazyDownload(model.runtime, resident)]));
@@ -144,6 +139,16 @@ async function editAndSave(
   const layers = await layerNorms(editable, modules);
   model.runtime.release(...shift.values());
   return { editor: editor.name, baseHash: hash, before, layers, editSeconds, leftOut, rounding };
+}
+
+/** Says what the edit learns from beside the prompts, since scores on rephrasings depend on it. */
+function noteWordings(records: readonly TokenizedRecord[], rounds: number, { emit }: CommandContext): void {
+  const told = records.filter(({ wordings = [] }) => wordings.length > 0).length;
+  if (told === 0) return;
+  const most = Math.max(...records.map(({ wordings = [] }) => wordings.length));
+  const asked = `${told} of ${records.length} facts have other wordings (at most ${most})`;
+  const use = rounds > 1 ? 'the rounds of the edit ask them in turn' : 'not used: this edit makes one round';
+  emit({ kind: 'note', text: `${asked}: ${use}` });
 }
 
 /** What is edited, and what must stay. */
@@ -170,8 +175,8 @@ async function openEditor(
   options: EditOptions,
   context: CommandContext,
 ): Promise<OpenEditor> {
-  const pairs = [...evaluatedPairs(records), ...kept];
-  const edits = [...records.map(({ edit }) => edit), ...kept.slice(0, options.keepPrompts)];
+  const pairs = [...evaluatedPairs(records), ...askedPairs(records), ...kept];
+  const edits = [...records.map(longestWording), ...kept.slice(0, options.keepPrompts)];
   const job = { task: 'edit', model, pairs, edits } as const;
   if (options.editor === 'ft') {
     const layers = model.layers(options.layers);

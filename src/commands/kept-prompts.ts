@@ -22,7 +22,9 @@ export async function keptPairs(
 ): Promise<TokenPair[]> {
   if (keep === undefined) return [];
   const records = await tokenizeFor(subject, await readRecords(keep));
-  const changed = new Set(edited.flatMap(({ edit, rephrasings }) => [edit, ...rephrasings].map(promptText)));
+  const changed = new Set(
+    edited.flatMap(({ edit, wordings = [], rephrasings }) => [edit, ...wordings, ...rephrasings].map(promptText)),
+  );
   const stays = (pairs: readonly TokenPair[]) => !pairs.some((pair) => changed.has(promptText(pair)));
   const pairs = records.map(knownPairs).filter(stays).flat();
   if (pairs.length > 0) return pairs;

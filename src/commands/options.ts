@@ -288,6 +288,13 @@ export const demoOptions = z.strictObject({
   facts: count().default(1000).describe('facts edited at once'),
   steps: count().default(8).describe('training steps of the editor'),
   editor: z.enum(['malmen', 'mend']).default('malmen').describe('editing method'),
+  wordings: z
+    .int()
+    .nonnegative()
+    .default(2)
+    .describe(
+      'trained phrasings of each fact, beside its own prompt, that the rounds of the edit ask in turn; rephrasings are held out from everything (0: one prompt a fact)',
+    ),
   ...common,
 });
 

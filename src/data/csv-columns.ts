@@ -10,6 +10,7 @@ export type ColumnRole =
   | 'was'
   | 'subject'
   | 'relation'
+  | 'wording'
   | 'rephrasing'
   | 'unrelated prompt'
   | 'unrelated answer'
@@ -31,6 +32,8 @@ const otherNames: Readonly<Record<string, ColumnRole>> = {
   'new answer': 'answer',
   'old answer': 'was',
   'true answer': 'was',
+  wordings: 'wording',
+  'other prompt': 'wording',
   rephrasings: 'rephrasing',
   rephrased: 'rephrasing',
   paraphrase: 'rephrasing',
@@ -46,6 +49,7 @@ const columnRoles: readonly ColumnRole[] = [
   'prompt',
   'answer',
   'was',
+  'wording',
   'rephrasing',
   'unrelated prompt',
   'unrelated answer',

@@ -44,6 +44,8 @@ function readRow({ cells }: CsvRow, columns: readonly Column[]): RowReading {
   );
   const one = (role: ColumnRole) => filled.find((cell) => cell.role === role)?.text;
   const [prompt, answer] = [one('prompt'), one('answer')];
+  const all = (role: ColumnRole) => filled.filter((cell) => cell.role === role).map(({ text }) => text);
+  const wordings = all('wording');
   const unrelated = pairUnrelated(cells, columns);
   const optional = (['subject', 'relation', 'was'] as const).flatMap((key) => {
     const text = one(key);
@@ -53,9 +55,8 @@ function readRow({ cells }: CsvRow, columns: readonly Column[]): RowReading {
     record: {
       id: one('id') ?? idOf(prompt ?? '', answer ?? ''),
       edit: { prompt: prompt ?? '', answer: answer ?? '' },
-      rephrasings: filled
-        .filter(({ role }) => role === 'rephrasing')
-        .map(({ text }) => ({ prompt: text, answer: answer ?? '' })),
+      ...(wordings.length > 0 ? { wordings } : {}),
+      rephrasings: all('rephrasing').map((text) => ({ prompt: text, answer: answer ?? '' })),
       unrelated: unrelated.examples,
       ...Object.fromEntries(optional),
     },

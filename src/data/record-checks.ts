@@ -1,4 +1,5 @@
-// What must hold between the records of a file: ids are unique, because every report is per fact, and no prompt is edited to two answers.
+// What must hold between the records of a file: ids are unique, because every report is per fact, no prompt is edited to two answers, and GS is
+// measured on what no edit has learnt from.
 
 import { basename } from 'node:path';
 import type { Problems } from './problems.js';
@@ -18,7 +19,9 @@ export class RecordChecks {
 
   /** Whether the record stands beside all before it; if not, the problems say why. */
   accepts(placed: PlacedRecord): boolean {
-    const found = [this.#takenId(placed), this.#contradiction(placed)].filter((problem) => problem !== undefined);
+    const found = [this.#takenId(placed), this.#contradiction(placed), learntRephrasing(placed)].filter(
+      (problem) => problem !== undefined,
+    );
     for (const problem of found) this.#problems.add(placed.where, problem);
     if (found.length > 0) return false;
     const { where, record } = placed;
@@ -43,4 +46,12 @@ export class RecordChecks {
     if (other === undefined || other.answer === answer) return undefined;
     return `edit.answer: '${prompt}' is edited to '${other.answer}' by ${basename(other.where)} and to '${answer}' here; it can have one answer`;
   }
+}
+
+/** What an edit has learnt from says nothing about phrasings that it has not. */
+function learntRephrasing({ record: { wordings = [], rephrasings } }: PlacedRecord): string | undefined {
+  const learnt = new Set(wordings.map((prompt) => prompt.trim()));
+  const at = rephrasings.findIndex(({ prompt }) => learnt.has(prompt.trim()));
+  if (at < 0) return undefined;
+  return `rephrasings.${at}: '${rephrasings[at]!.prompt.trim()}' is one of the wordings, which the edit learns from: GS would measure nothing new; keep one of them`;
 }

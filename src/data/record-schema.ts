@@ -19,7 +19,13 @@ export const recordSchema = z
   .strictObject({
     id: text.describe('unique in the file; reports use it'),
     edit: exampleSchema.describe('the fact to edit in, with its new answer'),
-    rephrasings: z.array(exampleSchema).default([]).describe('the same fact in other words'),
+    wordings: z
+      .exactOptional(z.array(text))
+      .describe('other prompts of the fact, which an edit of several rounds learns from in turn; they are not scored'),
+    rephrasings: z
+      .array(exampleSchema)
+      .default([])
+      .describe('the same fact in words that the edit does not see: what GS is measured on'),
     unrelated: z.array(exampleSchema).default([]).describe('facts that must not change, with their true answers'),
     subject: z.exactOptional(text).describe('what the fact is about'),
     relation: z.exactOptional(text).describe('kind of fact; facts of one kind have answers of one kind'),

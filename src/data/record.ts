@@ -10,7 +10,9 @@ export interface Example {
 export interface EditRecord {
   readonly id: string;
   readonly edit: Example;
-  /** The same fact in other words, with the same new answer. */
+  /** Other prompts of the fact, which an edit of several rounds learns from in turn; they are not scored. */
+  readonly wordings?: readonly string[];
+  /** The same fact in words that the edit does not see, with the same new answer. */
   readonly rephrasings: readonly Example[];
   /** Facts that the edit must not change, with their true answers. */
   readonly unrelated: readonly Example[];
@@ -23,8 +25,9 @@ export interface EditRecord {
 }
 
 /** The true facts to teach a language model: the record's own prompts with `was` (or, without it, the edit's answer), and the unrelated ones. */
-export function truthExamples({ edit, rephrasings, unrelated, was }: EditRecord): Example[] {
+export function truthExamples({ edit, wordings = [], rephrasings, unrelated, was }: EditRecord): Example[] {
   const answer = was ?? edit.answer;
-  const own = [edit, ...rephrasings].map(({ prompt }) => ({ prompt, answer }));
+  const prompts = [edit.prompt, ...wordings, ...rephrasings.map(({ prompt }) => prompt)];
+  const own = prompts.map((prompt) => ({ prompt, answer }));
   return [...own, ...unrelated];
 }

@@ -5,10 +5,10 @@ import type { Finding, FindingKind } from './finding.js';
 import type { EditRecord, Example } from './record.js';
 import type { PlacedRecord } from './record-reader.js';
 
-/** A prompt that is edited: by a record's own prompt or by one of its rephrasings. */
+/** A prompt that is edited: by a record's own prompt, by another wording or by one of its rephrasings. */
 interface Asked {
   readonly where: string;
-  readonly part: 'prompt' | 'rephrasing';
+  readonly part: 'prompt' | 'wording' | 'rephrasing';
   readonly answer: string;
 }
 
@@ -37,9 +37,14 @@ function firstPlaces(placed: readonly PlacedRecord[]): ReadonlyMap<string, strin
   return places;
 }
 
-/** The edited prompts of a record: its own, then its rephrasings. */
-function promptsOf({ edit, rephrasings }: EditRecord): (Example & { readonly part: Asked['part'] })[] {
-  return [{ ...edit, part: 'prompt' }, ...rephrasings.map((example) => ({ ...example, part: 'rephrasing' as const }))];
+/** The edited prompts of a record: its own, then its other wordings, then its rephrasings. */
+function promptsOf({ edit, wordings = [], rephrasings }: EditRecord): (Example & { readonly part: Asked['part'] })[] {
+  const learnt = wordings.map((prompt) => ({ prompt, answer: edit.answer, part: 'wording' as const }));
+  return [
+    { ...edit, part: 'prompt' },
+    ...learnt,
+    ...rephrasings.map((example) => ({ ...example, part: 'rephrasing' as const })),
+  ];
 }
 
 function askedPrompts(placed: readonly PlacedRecord[]): AskedPrompts {
@@ -49,7 +54,7 @@ function askedPrompts(placed: readonly PlacedRecord[]): AskedPrompts {
       const answers = asked.get(plain(prompt)) ?? new Map<string, Asked>();
       const known = answers.get(plain(answer));
       // A record's own prompt stands for the fact, whichever came first.
-      if (known === undefined || (known.part === 'rephrasing' && part === 'prompt'))
+      if (known === undefined || (known.part !== 'prompt' && part === 'prompt'))
         answers.set(plain(answer), { where, part, answer: plain(answer) });
       asked.set(plain(prompt), answers);
     }
@@ -78,10 +83,11 @@ function contradictions(one: PlacedRecord, asked: AskedPrompts): Finding[] {
 }
 
 function repetitions(one: PlacedRecord, asked: AskedPrompts): Finding[] {
-  const { edit, rephrasings } = one.record;
+  const { edit, wordings = [], rephrasings } = one.record;
   const first = asked.get(plain(edit.prompt))!.get(plain(edit.answer))!;
   const again = `the same prompt and answer as ${basename(first.where)}; one is enough`;
   const same = rephrasings.filter(({ prompt }) => plain(prompt) === plain(edit.prompt));
+  const learnt = new Set(wordings.map(plain));
   return [
     ...(first.where === one.where ? [] : [finding('same fact twice', one, again)]),
     ...same.map(({ prompt }) =>
@@ -91,6 +97,12 @@ function repetitions(one: PlacedRecord, asked: AskedPrompts): Finding[] {
         `the rephrasing '${prompt.trim()}' is the prompt itself: GS would repeat ES; word it otherwise`,
       ),
     ),
+    ...rephrasings
+      .filter(({ prompt }) => learnt.has(plain(prompt)))
+      .map(({ prompt }) => {
+        const text = `the rephrasing '${prompt.trim()}' is one of the wordings that the edit learns from: GS would measure nothing new; keep one`;
+        return finding('no rephrasing', one, text);
+      }),
   ];
 }
 

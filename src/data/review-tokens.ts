@@ -43,7 +43,8 @@ export async function reviewTokens(
 /** As `tokenizeExamples` does it, but that nothing is refused. */
 async function code(placed: readonly PlacedRecord[], coder: TextCoder, { kind }: ModelInput): Promise<Coded[]> {
   const all = placed.flatMap((one) => {
-    const { edit, rephrasings, unrelated } = one.record;
+    const { edit, wordings = [], rephrasings, unrelated } = one.record;
+    const learnt = wordings.map((prompt) => ({ prompt, answer: edit.answer }));
     const named = (part: string) => (example: Example, at: number) => ({
       placed: one,
       part: `${part} ${at + 1}`,
@@ -51,6 +52,7 @@ async function code(placed: readonly PlacedRecord[], coder: TextCoder, { kind }:
     });
     return [
       { placed: one, part: 'prompt', example: edit },
+      ...learnt.map(named('wording')),
       ...rephrasings.map(named('rephrasing')),
       ...unrelated.map(named('unrelated prompt')),
     ];

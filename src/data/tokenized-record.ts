@@ -1,6 +1,6 @@
 // An edit record in token ids, its identity kept. The encoders are passed in.
 
-import type { EditRecord } from './record.js';
+import type { EditRecord, Example } from './record.js';
 import {
   answerIds,
   assertFitsContext,
@@ -14,6 +14,8 @@ import {
 export interface TokenizedRecord {
   readonly record: EditRecord;
   readonly edit: TokenPair;
+  /** The edit's answer after other prompts, which an edit may learn from. */
+  readonly wordings?: readonly TokenPair[];
   readonly rephrasings: readonly TokenPair[];
   readonly unrelated: readonly TokenPair[];
   /** The answer before the edit, where it is known. */
@@ -29,8 +31,8 @@ export async function tokenizeRecords(
   records: readonly EditRecord[],
   model: ModelInput,
 ): Promise<TokenizedRecord[]> {
-  const examples = records.flatMap(({ id, edit, rephrasings, unrelated }) =>
-    [edit, ...rephrasings, ...unrelated].map((example) => ({ ...example, recordId: id })),
+  const examples = records.flatMap((record) =>
+    examplesOf(record).map((example) => ({ ...example, recordId: record.id })),
   );
   const pairs = await tokenizeExamples(encoders, model.kind, examples);
   for (const [at, pair] of pairs.entries()) assertFitsContext(pair, model, examples[at]!.recordId);
@@ -44,8 +46,14 @@ export async function tokenizeRecords(
   return records.map((record, at) => ({
     record,
     edit: take(1)[0]!,
+    ...(record.wordings ? { wordings: take(record.wordings.length) } : {}),
     rephrasings: take(record.rephrasings.length),
     unrelated: take(record.unrelated.length),
     ...(record.was === undefined ? {} : { was: truths[at]! }),
   }));
+}
+
+/** In the order in which a tokenized record has them. */
+function examplesOf({ edit, wordings = [], rephrasings, unrelated }: EditRecord): Example[] {
+  return [edit, ...wordings.map((prompt) => ({ prompt, answer: edit.answer })), ...rephrasings, ...unrelated];
 }

@@ -22,6 +22,8 @@ export interface ComputeShiftOptions {
   readonly rounds?: number;
   /** Factor of every lambda: above 1, each round changes less and other facts stay better in place. 1 by default. */
   readonly lambdaScale?: number;
+  /** The same facts in the words of a round, as many batches as there are; the batches themselves in every round by default. */
+  readonly inRound?: (round: number) => readonly AnswerBatch[];
   /**
    * Prompts under answers that must stay, to be captured beside the facts in a round after the first (`round` is 1 then): what
    * the shift so far has damaged asks for its repair. The same number of batches for every round.

@@ -106,11 +106,11 @@ export class HyperEditor implements Editor {
     batches: readonly AnswerBatch[],
     options: ComputeShiftOptions = {},
   ): Promise<LayerTensors> {
-    const { rounds = 1, kept = () => [] } = options;
-    let total = await this.#round(model, { batches, weights: model.base, number: 0, before: 0 }, options);
+    const { rounds = 1, kept = () => [], inRound = () => batches } = options;
+    let total = await this.#round(model, { batches: inRound(0), weights: model.base, number: 0, before: 0 }, options);
     for (let number = 1, before = batches.length; number < rounds; number++) {
       const weights = await model.shifted(total);
-      const all = [...batches, ...kept(number)];
+      const all = [...inRound(number), ...kept(number)];
       const more = await this.#round(model, { batches: all, weights, number, before }, options);
       before += all.length;
       model.releaseWeights(weights);

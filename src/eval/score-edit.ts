@@ -1,6 +1,6 @@
 // Edits and asks in one go: the shift of some records, and what the shifted model then says of them.
 
-import { splitIntoBatches } from '../data/split-batches.js';
+import { askedInRound } from '../data/asked-in-round.js';
 import type { TokenizedRecord } from '../data/tokenized-record.js';
 import type { ComputeShiftOptions, Editor } from '../editors/editor.js';
 import type { EditableModel } from '../engine/editable-model.js';
@@ -21,20 +21,14 @@ export async function scoreEdit(
   },
 ): Promise<{ rows: FactRow[]; scores: EditScores }> {
   const { batch, signal, onEditProgress, rounds = 1, lambdaScale = 1 } = options;
-  const batches = splitIntoBatches(
-    records.map(({ edit }) => edit),
-    { kind: model.model.definition.kind, batchSize: batch, sortByLength: true },
-  );
-  const shift = await editor.computeShift(
-    model,
-    batches.map((item) => item.batch),
-    {
-      rounds,
-      lambdaScale,
-      ...(signal ? { signal } : {}),
-      ...(onEditProgress ? { onProgress: onEditProgress } : {}),
-    },
-  );
+  const inRound = askedInRound(records, { kind: model.model.definition.kind, batchSize: batch, rounds });
+  const shift = await editor.computeShift(model, inRound(rounds - 1), {
+    rounds,
+    lambdaScale,
+    inRound,
+    ...(signal ? { signal } : {}),
+    ...(onEditProgress ? { onProgress: onEditProgress } : {}),
+  });
   const after = await model.shifted(shift);
   model.runtime.release(...shift.values());
   const rows = await evaluateRecords(records, underWeights(model, { before: model.base, after }, options));

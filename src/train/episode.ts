@@ -65,7 +65,7 @@ export class EpisodeSampler {
     return this.#epoch.order;
   }
 
-  #drawFact({ record, edit, rephrasings, unrelated, was }: TokenizedRecord, random: Random) {
+  #drawFact({ record, edit, wordings = [], rephrasings, unrelated, was }: TokenizedRecord, random: Random) {
     const unrelatedPick = unrelated.length > 0 ? [random.pick(unrelated)] : [];
     if (!this.#options.redraw) {
       return { edit, rephrasing: rephrasings.length > 0 ? random.pick(rephrasings) : edit, unrelated: unrelatedPick };
@@ -73,7 +73,7 @@ export class EpisodeSampler {
     const candidates = this.#answers.get(record.relation ?? '') ?? [];
     const others = candidates.filter((answer) => String(answer) !== String(was));
     const answer = others.length > 0 ? random.pick(others) : edit.answer;
-    const [first, second] = random.shuffle([edit, ...rephrasings]);
+    const [first, second] = random.shuffle([edit, ...wordings, ...rephrasings]);
     const asked = (pair: TokenPair): TokenPair => ({ prompt: pair.prompt, answer });
     return { edit: asked(first!), rephrasing: asked(second ?? first!), unrelated: unrelatedPick };
   }

@@ -178,6 +178,46 @@ describe('edit --keep', () => {
   }
 });
 
+describe('edit of facts with other wordings', () => {
+  /** The first 20 facts; `told`: with their rephrasings as wordings, else asked in those. */
+  async function variant(name: string, told: boolean): Promise<string> {
+    const rows = (await readRecords(`${world.data}#20`)).map(({ rephrasings, ...record }) => {
+      const prompts = rephrasings.map(({ prompt }) => prompt);
+      const asked = { ...record, edit: { ...record.edit, prompt: prompts[0]! }, rephrasings: [] };
+      return told ? { ...record, wordings: prompts, rephrasings: [] } : asked;
+    });
+    await writeFile(world.path(name), rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
+    return `jsonl:${world.path(name)}`;
+  }
+
+  const scoreOf = async (model: string, records: string) =>
+    (await evaluate(evalOptions.parse({ model, records, generate: false }), collecting())).scores.es;
+
+  test('learns from them: they are answered where the prompts alone would not do, and so are the prompts', async () => {
+    const context = collecting();
+    const records = await variant('told.jsonl', true);
+    const rounds = { rounds: 5, lambdaScale: 1, generate: false };
+    const told = await edit(editTiny(world, { ...rounds, records, out: world.path('told') }), context);
+    const alone = await edit(editTiny(world, { ...rounds, out: world.path('untold') }), collecting());
+    const asked = await variant('asked.jsonl', false);
+    const [after, before] = [await scoreOf(told.out, asked), await scoreOf(alone.out, asked)];
+    expect(after).toBeGreaterThan(before);
+    expect(told.scores.es).toBeGreaterThan(alone.scores.es - 0.1);
+    const notes = context.events.flatMap((event) => (event.kind === 'note' ? [event.text] : []));
+    expect(notes).toContainEqual(
+      expect.stringMatching(/^20 of 20 facts have other wordings \(at most \d+\): the rounds/),
+    );
+  });
+
+  test('an edit of one round says that it does not use them', async () => {
+    const context = collecting();
+    const records = await variant('told.jsonl', true);
+    await edit(editTiny(world, { rounds: 1, records, generate: false, out: world.path('one-round') }), context);
+    const notes = context.events.flatMap((event) => (event.kind === 'note' ? [event.text] : []));
+    expect(notes).toContainEqual(expect.stringContaining('not used: this edit makes one round'));
+  });
+});
+
 describe('refused', () => {
   const refuse = (promise: Promise<unknown>, code: string, ...words: string[]) =>
     promise.then(

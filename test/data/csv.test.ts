@@ -86,13 +86,14 @@ Quen,x,The capital of Hult is
 
   test('all columns, under the names that people give them', async () => {
     const [record] = await read(
-      'ID;Question;New answer;Old_Answer;Rephrasing;rephrasing 2;REPHRASING-3;Unrelated prompt;Unrelated answer;unrelated prompt 2;unrelated answer 2;subject;Relation;Notes\n' +
-        '7;Who runs Acme?;Jane Roe;John Doe;The head of Acme is;;Acme is run by;The capital of Peru is;Lima;Ice is;cold;Acme;chief;ask Tom\n',
+      'ID;Question;New answer;Old_Answer;Wording;Other prompt 2;Rephrasing;rephrasing 2;REPHRASING-3;Unrelated prompt;Unrelated answer;unrelated prompt 2;unrelated answer 2;subject;Relation;Notes\n' +
+        '7;Who runs Acme?;Jane Roe;John Doe;Acme obeys;Acme answers to;The head of Acme is;;Acme is run by;The capital of Peru is;Lima;Ice is;cold;Acme;chief;ask Tom\n',
     );
     const answer = 'Jane Roe';
     expect(record).toEqual({
       id: '7',
       edit: { prompt: 'Who runs Acme?', answer },
+      wordings: ['Acme obeys', 'Acme answers to'],
       rephrasings: [
         { prompt: 'The head of Acme is', answer },
         { prompt: 'Acme is run by', answer },

@@ -95,6 +95,21 @@ describe('what is not', () => {
       { ...good, rephrasings: [edit, { ...edit, answer: 5 }] },
       'rephrasings.1.answer: expected text, got 5',
     ],
+    [
+      'a rephrasing that the edit learns from',
+      {
+        id: '2',
+        edit: { prompt: 'c', answer: 'x' },
+        wordings: ['a', 'b'],
+        rephrasings: [edit, { prompt: 'b ', answer: 'x' }],
+      },
+      "rephrasings.1: 'b' is one of the wordings, which the edit learns from: GS would measure nothing new; keep one of them",
+    ],
+    [
+      'an example for a wording',
+      { ...good, wordings: [edit] },
+      'wordings.0: expected text, got {"prompt":"The capital of Hult is","answ...',
+    ],
     ['an empty old answer', { ...good, was: '' }, 'was: expected text, got ""'],
     ['a list for a record', [good], 'expected an object, got [{"id":"1","edit":{"prompt":"The capital...'],
     ['null', null, 'expected an object, got null'],
@@ -108,7 +123,7 @@ describe('what is not', () => {
     [
       'a field that is like none',
       { ...good, confidence: 1 },
-      "unknown field 'confidence'; the known ones are id, edit, rephrasings, unrelated, subject, relation, was",
+      "unknown field 'confidence'; the known ones are id, edit, wordings, rephrasings, unrelated, subject, relation, was",
     ],
   ];
 

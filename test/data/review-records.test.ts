@@ -72,6 +72,17 @@ describe('each kind', () => {
     expect(said(record('1', 'a', 'x', { unrelated: [asking('a', 'z')] }))).toEqual([['1', 'edited elsewhere']]);
     expect(said(record('1', 'a', 'x', { was: 'x ' }))).toEqual([['1', 'no change']]);
   });
+
+  test('of other wordings: a contradiction as of prompts, and what they take from GS', () => {
+    const told = record('1', 'a', 'x', { wordings: ['b', 'c'] });
+    expect(said(told, record('2', 'd', 'x'))).toEqual([]);
+    expect(said(told, record('2', 'c', 'y'))).toEqual([
+      ['1', 'contradiction'],
+      ['2', 'contradiction'],
+    ]);
+    const [learnt] = review({ ...told, rephrasings: [asking('c ', 'x')] });
+    expect(learnt).toMatchObject({ kind: 'no rephrasing', text: expect.stringContaining('one of the wordings') });
+  });
 });
 
 const word = fc.constantFrom('a', 'b', 'c', 'd');
