@@ -7,11 +7,14 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { verifyWeights } from '../src/checkpoint/verify-weights.js';
+import { keptInRound, keptPairs } from '../src/commands/kept-prompts.js';
+import type { EditRecord } from '../src/data/record.js';
 import { readRecords } from '../src/data/spec.js';
 import { type TokenizedRecord, tokenizeRecords } from '../src/data/tokenized-record.js';
 import type { Editor } from '../src/editors/editor.js';
 import { assertSameBase, loadEditor, readEditorDescription } from '../src/editors/editor-folder.js';
 import { FineTuning } from '../src/editors/fine-tuning.js';
+import { HyperEditor } from '../src/editors/hyper-editor.js';
 import type { EditableModel } from '../src/engine/editable-model.js';
 import { LanguageModel } from '../src/engine/language-model.js';
 import { type FactRow, summarize } from '../src/eval/evaluate.js';
@@ -28,6 +31,12 @@ const { values: options } = parseArgs({
     // Default: as the editor was trained.
     rounds: { type: 'string' },
     'lambda-scale': { type: 'string' },
+    // Facts that must stay, as of `malmen edit`: as many prompts of them a round as there are facts to edit, 100 at least.
+    keep: { type: 'string' },
+    // Rephrasings of each fact that the edit learns from; they are then not scored, whatever the editor.
+    wordings: { type: 'string', default: '0' },
+    // Name of what comes out, instead of the editor's folder.
+    name: { type: 'string' },
     // Layers of fine-tuning.
     layers: { type: 'string' },
     'ft-steps': { type: 'string', default: '20' },
@@ -57,7 +66,7 @@ async function openEditor(model: LanguageModel, path: string, hash: string): Pro
     return {
       editable: await model.editing(model.layers(layers)),
       editor,
-      name: 'fine-tuning',
+      name: options.name ?? 'fine-tuning',
       rounds: 1,
       lambdaScale: 1,
     };
@@ -68,7 +77,23 @@ async function openEditor(model: LanguageModel, path: string, hash: string): Pro
   const rounds = Number(options.rounds ?? description.rounds);
   const lambdaScale = Number(options['lambda-scale'] ?? description.lambdaScale);
   const editor = await loadEditor(path, description, editable, 8192);
-  return { editable, editor, name: basename(path), rounds, lambdaScale };
+  return { editable, editor, name: options.name ?? basename(path), rounds, lambdaScale };
+}
+
+/** The facts of `--keep` for each round of an edit, where its editor can keep facts. */
+async function keptBeside(group: readonly TokenizedRecord[], editor: Editor) {
+  if (options.keep === undefined || !(editor instanceof HyperEditor && editor.method.damped)) return {};
+  const pairs = await keptPairs(subject, group, { keep: options.keep });
+  const keepPrompts = Math.max(100, group.length);
+  return { kept: keptInRound(subject, pairs, { keepPrompts, seed: 0, batch: 100 }) };
+}
+
+/** The first rephrasings as wordings that the edit learns from. */
+function withWordings(record: EditRecord): EditRecord {
+  const count = Math.min(Number(options.wordings), record.rephrasings.length - 1);
+  if (count <= 0) return record;
+  const wordings = record.rephrasings.slice(0, count).map(({ prompt }) => prompt);
+  return { ...record, wordings, rephrasings: record.rephrasings.slice(count) };
 }
 
 async function measure(
@@ -83,8 +108,10 @@ async function measure(
     const rows: FactRow[] = [];
     const start = performance.now();
     const groups = groupsOf(records, count);
-    for (const group of groups)
-      rows.push(...(await scoreEdit(editable, editor, group, { batch: 100, rounds, lambdaScale })).rows);
+    for (const group of groups) {
+      const kept = await keptBeside(group, editor);
+      rows.push(...(await scoreEdit(editable, editor, group, { batch: 100, rounds, lambdaScale, ...kept })).rows);
+    }
     const { es, gs, ls, unchanged, before } = summarize(rows);
     points.push({ editor: name, edits: count, scores: { es, gs, ls, unchanged, lsBefore: before.ls } });
     console.log(
@@ -106,7 +133,12 @@ function table(points: readonly CurvePoint[]): string {
 const model = await LanguageModel.open(options.model!);
 const tokenizer = await openTokenizer(model.folder.dir);
 const hash = await verifyWeights(model.folder);
-const records = await tokenizeRecords(tokenizer, await readRecords(options.records!), model.definition);
+const subject = { model, tokenizer, hash, name: model.folder.dir };
+const records = await tokenizeRecords(
+  tokenizer,
+  (await readRecords(options.records!)).map(withWordings),
+  model.definition,
+);
 const points: CurvePoint[] = [];
 for (const path of options.editors!.split(',')) points.push(...(await measure(path, records, model, hash)));
 await model.close();

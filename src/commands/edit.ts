@@ -112,6 +112,7 @@ async function editAndSave(
     signal: context.signal,
     rounds,
     lambdaScale,
+    ...present('hold', options.hold),
     inRound,
     kept: keptInRound(subject, kept, { ...options, ...plan }),
     onProgress: ({ done, total }) => context.emit({ kind: 'progress', stage: 'edit', done, total, unit: 'batches' }),

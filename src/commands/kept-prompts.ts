@@ -43,13 +43,14 @@ interface Keeper {
   readonly isDamped: boolean;
 }
 
-/** @throws MalmenError `bad-input` where `--keep` could do nothing good */
-export function assertKeeps({ keep }: Pick<EditOptions, 'keep'>, { rounds, isDamped }: Keeper): void {
-  if (keep === undefined || (isDamped && rounds > 1)) return;
+/** @throws MalmenError `bad-input` where `--keep` or `--hold` could do nothing good */
+export function assertKeeps({ keep, hold }: Pick<EditOptions, 'keep' | 'hold'>, { rounds, isDamped }: Keeper): void {
+  if ((keep === undefined && hold === undefined) || (isDamped && rounds > 1)) return;
+  const option = keep === undefined ? '--hold' : '--keep';
   const why = isDamped
     ? 'an edit of one round has no second one; add --rounds'
     : 'this one asks as much of a fact that stands already (fine-tuning, mend, or trained with --no-damped)';
-  throw new MalmenError('bad-input', `--keep takes effect from the second round of a damped editor on: ${why}`);
+  throw new MalmenError('bad-input', `${option} takes effect from the second round of a damped editor on: ${why}`);
 }
 
 /** Draws `--keep-prompts` of them anew for every round, the same ones for the same seed. */

@@ -169,6 +169,13 @@ export const editOptions = z.strictObject({
     .describe(
       '(default: as trained) factor of every lambda: above 1, with more rounds, other facts stay better in place',
     ),
+  hold: z
+    .number()
+    .positive()
+    .optional()
+    .describe(
+      'from the second round of a damped editor on: how much more a token counts in the solve that needs no change than one that needs all of it; 10 to 30 leave more as it was, twice the rounds make up for what they cost (default: 1)',
+    ),
   keep: z
     .string()
     .optional()
@@ -291,7 +298,7 @@ export const demoOptions = z.strictObject({
   wordings: z
     .int()
     .nonnegative()
-    .default(2)
+    .default(1)
     .describe(
       'trained phrasings of each fact, beside its own prompt, that the rounds of the edit ask in turn; rephrasings are held out from everything (0: one prompt a fact)',
     ),

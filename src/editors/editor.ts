@@ -22,6 +22,11 @@ export interface ComputeShiftOptions {
   readonly rounds?: number;
   /** Factor of every lambda: above 1, each round changes less and other facts stay better in place. 1 by default. */
   readonly lambdaScale?: number;
+  /**
+   * Of damped editors, from the second round on: how much more a token counts in the solve that needs no change than one that
+   * needs all of it. 1 by default.
+   */
+  readonly hold?: number;
   /** The same facts in the words of a round, as many batches as there are; the batches themselves in every round by default. */
   readonly inRound?: (round: number) => readonly AnswerBatch[];
   /**

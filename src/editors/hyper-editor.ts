@@ -10,6 +10,7 @@ import type { Resident, Runtime } from '../engine/runtime.js';
 import { addShifts, asShift } from '../engine/weight-shift.js';
 import type { MatrixOps } from '../linalg/matrix-ops.js';
 import { f32 } from '../tensor.js';
+import { present } from '../util/present.js';
 import type { AnswerBatch, ComputeShiftOptions, Editor } from './editor.js';
 import type { MetaMethod, ShiftAccumulator, ShiftLesson, SolvedShift } from './meta-method.js';
 import type { PreservedByLayer } from './preserved-keys.js';
@@ -123,7 +124,9 @@ export class HyperEditor implements Editor {
 
   async #round(model: EditableModel, round: Round, options: ComputeShiftOptions): Promise<LayerTensors> {
     const rows = sumRows(round.batches.map((batch) => model.rowCounts(batch, this.tokens)));
-    const { solved } = await this.solve(model, this.#streamed(model, round, options), rows, options.lambdaScale);
+    const { lambdaScale, hold = 1 } = options;
+    const solving = { ...present('lambdaScale', lambdaScale), hold: round.number === 0 ? 1 : hold };
+    const { solved } = await this.solve(model, this.#streamed(model, round, options), rows, solving);
     return new Map([...solved].map(([layer, edit]) => [layer, edit.takeShift()]));
   }
 
@@ -148,7 +151,7 @@ export class HyperEditor implements Editor {
     model: EditableModel,
     chunks: Iterable<RowChunk> | AsyncIterable<RowChunk>,
     rows: RowCounts,
-    lambdaScale = 1,
+    { lambdaScale = 1, hold = 1 }: Pick<ComputeShiftOptions, 'lambdaScale' | 'hold'> = {},
   ): Promise<SolvedEdit> {
     const ops = residentMatrices(model.runtime);
     const accumulators = await this.#accumulators(model, ops, rows, lambdaScale);
@@ -156,7 +159,9 @@ export class HyperEditor implements Editor {
     try {
       for await (const chunk of chunks) {
         for (const [group, network] of this.networks.entries()) {
-          await this.#addChunk(model.groups[group]!, network, chunk.groups[group]!, accumulators, ops);
+          const outputs = await network.rowOutputs(chunk.groups[group]!, hold);
+          await this.#addChunk(model.groups[group]!, chunk.groups[group]!, outputs, accumulators);
+          ops.release(...Object.values(outputs));
         }
       }
       for (const [layer, accumulator] of accumulators) solved.set(layer, await accumulator.solve());
@@ -193,19 +198,16 @@ export class HyperEditor implements Editor {
 
   async #addChunk(
     { layers }: LayerGroup,
-    network: ResidentNetwork,
     captured: CapturedRows,
+    { keys = captured.keys, ...outputs }: Readonly<Record<string, Resident>>,
     accumulators: ReadonlyMap<string, ShiftAccumulator>,
-    ops: MatrixOps<Resident>,
   ): Promise<void> {
-    const outputs = await network.rowOutputs(captured);
     for (const [at, { name }] of layers.entries()) {
       const own = Object.fromEntries(
         Object.entries(outputs).map(([key, rows]) => [key, layerRows(rows, captured.counts, at)]),
       );
-      await accumulators.get(name)!.add(layerRows(captured.keys, captured.counts, at), own);
+      await accumulators.get(name)!.add(layerRows(keys, captured.counts, at), own);
     }
-    ops.release(...Object.values(outputs));
   }
 
   /**

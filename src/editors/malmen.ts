@@ -28,6 +28,16 @@ function dampedChanges(network: NetworkValues): Value {
   return b.mul(network.errorLeft, wantedChanges(network));
 }
 
+/**
+ * Rows of S = (K^T W K + lambda C)^-1 K^T D with weights w = hold + (1 - hold) errorLeft: keys times the root of w, changes
+ * through it. Each row pulls as it did; one that asks for nothing resists `hold` times as much as one that asks for all of its
+ * change, or what stands would give way to the many that do not.
+ */
+function heldRows(network: NetworkValues, hold: number): { readonly keys: Value; readonly changes: Value } {
+  const root = b.sqrt(b.add(hold, b.mul(1 - hold, network.errorLeft))); // [rows, 1]
+  return { keys: b.mul(root, network.keys), changes: b.div(dampedChanges(network), root) };
+}
+
 /** As published, every wanted change counts in full. */
 export const malmen = method(wantedChanges, false);
 
@@ -39,7 +49,8 @@ function method(changesOf: (network: NetworkValues) => Value, damped: boolean): 
     name: 'malmen',
     hasLambda: true,
     damped,
-    rowOutputs: (network) => ({ changes: changesOf(network) }),
+    rowOutputs: (network, hold = 1) =>
+      damped && hold !== 1 ? heldRows(network, hold) : { changes: changesOf(network) },
     lessonInput: { name: 'changeGradient', per: 'row' },
     seeds: (network) => {
       const changes = changesOf(network);

@@ -56,8 +56,11 @@ export interface MetaMethod {
   readonly hasLambda: boolean;
   /** Whether its row outputs shrink with the error that is left, and its network sees small gradients at the usual size. */
   readonly damped: boolean;
-  /** Named row outputs that {@link ShiftAccumulator.add} needs. */
-  rowOutputs(network: NetworkValues): Readonly<Record<string, Value>>;
+  /**
+   * Named row outputs that {@link ShiftAccumulator.add} needs; `keys` among them take the place of the captured ones.
+   * @param hold of a damped method: how much more a row counts that asks for nothing, 1 unless given
+   */
+  rowOutputs(network: NetworkValues, hold?: number): Readonly<Record<string, Value>>;
   /** Name of the feed that {@link ShiftLesson.feed} gives. `row`: one row per captured row; `layer`: one matrix per layer. */
   readonly lessonInput: { readonly name: string; readonly per: 'row' | 'layer' };
   /** Where the meta-gradient enters the network's graph. */

@@ -109,8 +109,8 @@ export class ResidentNetwork {
   }
 
   /** The method's row outputs for stacked rows; owned by the caller. */
-  async rowOutputs(captured: CapturedRows): Promise<Record<string, Resident>> {
-    const outputs = this.#method.rowOutputs(networkValues(this.shape, { scaledUp: this.#method.damped }));
+  async rowOutputs(captured: CapturedRows, hold?: number): Promise<Record<string, Resident>> {
+    const outputs = this.#method.rowOutputs(networkValues(this.shape, { scaledUp: this.#method.damped }), hold);
     const compiled = await this.#runtime.compile(makeProgram(outputs), allFed);
     const parts: Record<string, Resident>[] = [];
     for (const piece of this.#pieces(captured)) {

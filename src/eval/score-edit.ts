@@ -4,6 +4,7 @@ import { askedInRound } from '../data/asked-in-round.js';
 import type { TokenizedRecord } from '../data/tokenized-record.js';
 import type { ComputeShiftOptions, Editor } from '../editors/editor.js';
 import type { EditableModel } from '../engine/editable-model.js';
+import { present } from '../util/present.js';
 import { type EditScores, evaluateRecords, type FactRow, summarize, underWeights } from './evaluate.js';
 import type { PredictOptions } from './predict.js';
 
@@ -18,14 +19,18 @@ export async function scoreEdit(
     readonly onEditProgress?: ComputeShiftOptions['onProgress'];
     readonly rounds?: number;
     readonly lambdaScale?: number;
+    readonly hold?: number;
+    readonly kept?: ComputeShiftOptions['kept'];
   },
 ): Promise<{ rows: FactRow[]; scores: EditScores }> {
-  const { batch, signal, onEditProgress, rounds = 1, lambdaScale = 1 } = options;
+  const { batch, signal, onEditProgress, kept, hold, rounds = 1, lambdaScale = 1 } = options;
   const inRound = askedInRound(records, { kind: model.model.definition.kind, batchSize: batch, rounds });
   const shift = await editor.computeShift(model, inRound(rounds - 1), {
     rounds,
     lambdaScale,
     inRound,
+    ...present('hold', hold),
+    ...(kept ? { kept } : {}),
     ...(signal ? { signal } : {}),
     ...(onEditProgress ? { onProgress: onEditProgress } : {}),
   });

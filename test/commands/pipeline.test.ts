@@ -160,6 +160,21 @@ describe('edit --keep', () => {
     expect(beside.scores.es).toBeGreaterThan(without.scores.es - 0.2);
   });
 
+  test('holds what stands: the more firmly, the more of it is left', async () => {
+    const options = { ...keep(), keep: undefined, rounds: 4 };
+    for (const hold of [1, 300])
+      await edit(editTiny(world, { ...options, hold, out: world.path(`hold-${hold}`) }), collecting());
+    expect(await stillTrue('hold-300')).toBeGreaterThan(await stillTrue('hold-1'));
+  });
+
+  test.each([
+    ['fine-tuning', () => ({ editor: 'ft' })],
+    ['an edit of one round', () => ({ rounds: 1 })],
+  ])('%s cannot hold', async (_, more) => {
+    const options = { hold: 5, generate: false, ...more(), out: world.path('never') };
+    await expect(edit(editTiny(world, options), collecting())).rejects.toThrow('--hold');
+  });
+
   test.each<[string, () => object | Promise<object>, string]>([
     ['of plain fine-tuning', () => ({ editor: 'ft' }), 'fine-tuning'],
     ['of an editor that is not damped', trainUndamped, '--no-damped'],
