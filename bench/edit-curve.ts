@@ -35,6 +35,8 @@ const { values: options } = parseArgs({
     keep: { type: 'string' },
     // Rephrasings of each fact that the edit learns from; they are then not scored, whatever the editor.
     wordings: { type: 'string', default: '0' },
+    // As of `malmen edit`.
+    hold: { type: 'string' },
     // Name of what comes out, instead of the editor's folder.
     name: { type: 'string' },
     // Layers of fine-tuning.
@@ -110,7 +112,10 @@ async function measure(
     const groups = groupsOf(records, count);
     for (const group of groups) {
       const kept = await keptBeside(group, editor);
-      rows.push(...(await scoreEdit(editable, editor, group, { batch: 100, rounds, lambdaScale, ...kept })).rows);
+      const hold = options.hold === undefined ? {} : { hold: Number(options.hold) };
+      rows.push(
+        ...(await scoreEdit(editable, editor, group, { batch: 100, rounds, lambdaScale, ...kept, ...hold })).rows,
+      );
     }
     const { es, gs, ls, unchanged, before } = summarize(rows);
     points.push({ editor: name, edits: count, scores: { es, gs, ls, unchanged, lsBefore: before.ls } });
