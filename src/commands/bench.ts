@@ -196,6 +196,7 @@ function workOf({ model, editable }: Bench, options: BenchOptions): { lm: Langua
     edits,
     tokens,
     answerTokens,
+    capturedTokens: kind === 'decoder' ? answerTokens : tokens,
     frozen: size(layers.slice(0, first)),
     live: size(layers.slice(first)),
     head: (kind === 'classifier' ? 2 : vocabularySize) * valueSize,

@@ -5,6 +5,8 @@ export interface LanguageModelWork {
   readonly edits: number;
   readonly tokens: number;
   readonly answerTokens: number;
+  /** Tokens of each edit that a capture's backward pass must go through: the answer's, of a decoder. */
+  readonly capturedTokens: number;
   /** Matrix parameters below and from the first edited layer on, of the vocabulary head, and of the edited layers. */
   readonly frozen: number;
   readonly live: number;
@@ -24,21 +26,22 @@ export interface EditWork {
 
 /**
  * One MALMEN training step: three frozen forwards (edit, rephrased, unrelated), four live ones (unrelated twice), three live
- * backwards of which two give weight gradients, the head at answer rows, the solve, and the hyper-network forward, then
+ * backwards of which the edits' goes through the captured tokens only and two give weight gradients, the head at answer rows, the solve, and the hyper-network forward, then
  * forward and backward.
  */
 export function trainingStepFlops(lm: LanguageModelWork, edit: EditWork): number {
   const rows = lm.edits * lm.tokens;
   const answers = lm.edits * lm.answerTokens;
-  const model = 2 * rows * (3 * lm.frozen + 4 * lm.live + 3 * lm.live + 2 * lm.edited);
+  const captured = 2 * lm.edits * lm.capturedTokens * lm.live;
+  const model = 2 * rows * (3 * lm.frozen + 4 * lm.live + 2 * lm.live + 2 * lm.edited) + captured;
   const head = 2 * answers * lm.head * (4 + 3);
   return model + head + solveFlops(edit) + 2 * edit.layers * edit.rows * edit.network * (1 + 3);
 }
 
-/** Editing without learning: one forward and one backward without weight gradients, the hyper-network forward, the solve. */
+/** Editing without learning: one forward, one backward through the captured tokens without weight gradients, the hyper-network forward, the solve. */
 export function editFlops(lm: LanguageModelWork, edit: EditWork): number {
   const rows = lm.edits * lm.tokens;
-  const model = 2 * rows * (lm.frozen + 2 * lm.live);
+  const model = 2 * rows * (lm.frozen + lm.live) + 2 * lm.edits * lm.capturedTokens * lm.live;
   const head = 2 * lm.edits * lm.answerTokens * lm.head * 2;
   return model + head + shiftFlops(edit) + 2 * edit.layers * edit.rows * edit.network;
 }
