@@ -224,6 +224,13 @@ describe('edit of facts with other wordings', () => {
     );
   });
 
+  test('what a wording asks is edited: it cannot be kept', async () => {
+    const records = await variant('told.jsonl', true);
+    const keep = await variant('asked.jsonl', false);
+    const options = { records, keep, rounds: 3, generate: false, out: world.path('never') };
+    await expect(edit(editTiny(world, options), collecting())).rejects.toThrow('is not edited');
+  });
+
   test('an edit of one round says that it does not use them', async () => {
     const context = collecting();
     const records = await variant('told.jsonl', true);
