@@ -58,7 +58,7 @@ function isByRow(value: Value, rows: WantedRows): boolean {
   if (!value.inputs.every((operand) => isRestricted(operand, rows) || !operand.shape.includes(rows.axis))) return false;
   switch (value.op) {
     case 'gemm':
-      return isRestricted(value.inputs[0]!, rows) && !value.attributes.transposeA;
+      return isRestricted(value.inputs[0]!, rows);
     case 'split':
     case 'placePart':
     case 'concat':

@@ -13,7 +13,11 @@ import { inspect } from '../../src/commands/inspect.js';
 import { askOptions, evalOptions, inspectOptions } from '../../src/commands/options.js';
 import { train } from '../../src/commands/train.js';
 import { readRecords } from '../../src/data/spec.js';
-import { readEditorDescription } from '../../src/editors/editor-folder.js';
+import { tokenizeRecords } from '../../src/data/tokenized-record.js';
+import { loadEditor, readEditorDescription } from '../../src/editors/editor-folder.js';
+import { LanguageModel } from '../../src/engine/language-model.js';
+import { scoreEdit } from '../../src/eval/score-edit.js';
+import { openTokenizer } from '../../src/tokenizer/tokenizer.js';
 import { collecting, editTiny, fitTiny, type TinyWorld, tinyWorld, trainTiny } from './tiny-world.js';
 
 let world: TinyWorld;
@@ -165,6 +169,21 @@ describe('edit --keep', () => {
     for (const hold of [1, 300])
       await edit(editTiny(world, { ...options, hold, out: world.path(`hold-${hold}`) }), collecting());
     expect(await stillTrue('hold-300')).toBeGreaterThan(await stillTrue('hold-1'));
+  });
+
+  test('nothing stands before the first round: it is solved as without', async () => {
+    const model = await LanguageModel.open(world.path('lm'));
+    const description = await readEditorDescription(world.path('editor'));
+    const editable = await model.editing(model.layers(description.layers));
+    const editor = await loadEditor(world.path('editor'), description, editable, 8192);
+    const tokenizer = await openTokenizer(world.path('lm'));
+    const records = await tokenizeRecords(tokenizer, await readRecords(`${world.data}#20`), model.definition);
+    const scoresOf = async (more: object) =>
+      (await scoreEdit(editable, editor, records, { batch: 8, ...more })).rows.map(({ after }) => after);
+    const alike = await scoresOf({ rounds: 1 });
+    expect(await scoresOf({ rounds: 1, hold: 1000 })).toEqual(alike);
+    expect(await scoresOf({ rounds: 3, hold: 1000 })).not.toEqual(await scoresOf({ rounds: 3 }));
+    await model.close();
   });
 
   test.each([

@@ -105,6 +105,11 @@ describe.each(['gpt2', 'gptj', 'llama', 'qwen2', 'gpt_neox'])('a capture at the 
     const backward = live.order.filter((value) => value.op === 'gemm' && !forward.has(describeValue(value)));
     expect(backward.length).toBeGreaterThan(0);
     expect(backward.filter(({ shape }) => shape[0] !== 'answers')).toEqual([]);
+    const placedToBeTaken = live.order.filter(
+      ({ op, inputs }) =>
+        op === 'gatherRows' && inputs[0]!.op === 'scatterAddRows' && inputs[0]!.inputs[1] === inputs[1],
+    );
+    expect(placedToBeTaken).toEqual([]);
   });
 
   test('at all tokens does', () => {
