@@ -105,6 +105,7 @@ async function measure(
   hash: string,
 ): Promise<CurvePoint[]> {
   const { editable, editor, name, rounds, lambdaScale } = await openEditor(model, path, hash);
+  const held = options.hold === undefined ? {} : { hold: Number(options.hold) };
   const points: CurvePoint[] = [];
   for (const count of options.counts.split(',').map(Number)) {
     const rows: FactRow[] = [];
@@ -112,9 +113,8 @@ async function measure(
     const groups = groupsOf(records, count);
     for (const group of groups) {
       const kept = await keptBeside(group, editor);
-      const hold = options.hold === undefined ? {} : { hold: Number(options.hold) };
       rows.push(
-        ...(await scoreEdit(editable, editor, group, { batch: 100, rounds, lambdaScale, ...kept, ...hold })).rows,
+        ...(await scoreEdit(editable, editor, group, { batch: 100, rounds, lambdaScale, ...kept, ...held })).rows,
       );
     }
     const { es, gs, ls, unchanged, before } = summarize(rows);

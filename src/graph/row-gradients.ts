@@ -36,38 +36,20 @@ function isSameLeaf(a: Value, b: Value): boolean {
   return a === b || (a.op === 'input' && b.op === 'input' && a.attributes.name === b.attributes.name);
 }
 
-const elementwise: ReadonlySet<OpName> = new Set<OpName>([
-  'add',
-  'sub',
-  'mul',
-  'div',
-  'exp',
-  'log',
-  'sqrt',
-  'cos',
-  'sin',
-  'tanh',
-  'sigmoid',
-  'relu',
-  'gelu',
-] as const);
-const overLastAxis: ReadonlySet<OpName> = new Set<OpName>(['softmax', 'logSoftmax', 'layerNorm', 'rmsNorm'] as const);
+/**
+ * Operations of which a result with the rows of its operands has each of them from the same row. Of those that have an axis,
+ * only columns can be meant then: along axis 0 the result would have another number of rows.
+ */
+const byRow: ReadonlySet<OpName> = new Set<OpName>([
+  ...(['add', 'sub', 'mul', 'div', 'exp', 'log', 'sqrt', 'cos', 'sin', 'tanh', 'sigmoid', 'relu', 'gelu'] as const),
+  ...(['softmax', 'logSoftmax', 'layerNorm', 'rmsNorm'] as const),
+  ...(['split', 'placePart', 'concat', 'slice', 'pad'] as const),
+]);
 
 /** Whether each row of a restricted value follows from the same row of its operands, and from operands without such rows. */
-function isByRow(value: Value, rows: WantedRows): boolean {
-  if (!value.inputs.every((operand) => isRestricted(operand, rows) || !operand.shape.includes(rows.axis))) return false;
-  switch (value.op) {
-    case 'gemm':
-      return isRestricted(value.inputs[0]!, rows);
-    case 'split':
-    case 'placePart':
-    case 'concat':
-    case 'slice':
-    case 'pad':
-      return value.attributes.axis === 1;
-    default:
-      return elementwise.has(value.op) || overLastAxis.has(value.op);
-  }
+function isByRow({ op, inputs }: Value, rows: WantedRows): boolean {
+  if (!inputs.every((operand) => isRestricted(operand, rows) || !operand.shape.includes(rows.axis))) return false;
+  return op === 'gemm' ? isRestricted(inputs[0]!, rows) : byRow.has(op);
 }
 
 /** The same operation for the wanted rows alone, [wanted, n]; undefined where rows depend on other rows. */

@@ -67,13 +67,14 @@ export class EpisodeSampler {
 
   #drawFact({ record, edit, wordings = [], rephrasings, unrelated, was }: TokenizedRecord, random: Random) {
     const unrelatedPick = unrelated.length > 0 ? [random.pick(unrelated)] : [];
+    const inOtherWords = [...wordings, ...rephrasings];
     if (!this.#options.redraw) {
-      return { edit, rephrasing: rephrasings.length > 0 ? random.pick(rephrasings) : edit, unrelated: unrelatedPick };
+      return { edit, rephrasing: inOtherWords.length > 0 ? random.pick(inOtherWords) : edit, unrelated: unrelatedPick };
     }
     const candidates = this.#answers.get(record.relation ?? '') ?? [];
     const others = candidates.filter((answer) => String(answer) !== String(was));
     const answer = others.length > 0 ? random.pick(others) : edit.answer;
-    const [first, second] = random.shuffle([edit, ...wordings, ...rephrasings]);
+    const [first, second] = random.shuffle([edit, ...inOtherWords]);
     const asked = (pair: TokenPair): TokenPair => ({ prompt: pair.prompt, answer });
     return { edit: asked(first!), rephrasing: asked(second ?? first!), unrelated: unrelatedPick };
   }

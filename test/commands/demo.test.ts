@@ -5,6 +5,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { alternateWorld } from '../../src/commands/alternate-world.js';
 import { spreadOverRelations } from '../../src/commands/before-and-after.js';
 import { demo, embeddedModel } from '../../src/commands/demo.js';
 import { demoOptions } from '../../src/commands/options.js';
@@ -62,6 +63,8 @@ describe('the demonstration', () => {
     expect(first.edit.facts).toBe(20);
     expect(first.edit.scores.es).toBeGreaterThan(first.edit.scores.before.es);
     expect(existsSync(join(dir, 'run', 'edited', 'shift.safetensors'))).toBe(true);
+    const { options: used } = JSON.parse(await readFile(join(dir, 'run', 'edited', 'edit.json'), 'utf8'));
+    expect(used).toMatchObject({ keep: expect.stringContaining('outside'), keepPrompts: 20, hold: 30 });
     const tables = context.events.filter(({ kind }) => kind === 'table');
     expect(tables.at(-1)).toMatchObject({ columns: ['prompt', 'before', 'after', ''] });
 
@@ -91,6 +94,19 @@ describe('the demonstration', () => {
   test('more facts than leave something to learn from are refused', async () => {
     const options = demoOptions.parse({ out: join(dir, 'many'), facts: 3500 });
     await expect(demo(options, collecting())).rejects.toThrow(/at most \d+ can be edited at once/);
+  });
+
+  test('facts are told in trained phrasings of their own, as many as asked for', async () => {
+    const trained = new Map((await readRecords('atlas:')).map((record) => [record.id, record]));
+    const { edited } = await alternateWorld({ facts: 50, seed: 0, wordings: 2 });
+    for (const { id, edit, wordings, rephrasings } of edited) {
+      const own = trained.get(id)!.rephrasings.map(({ prompt }) => prompt);
+      expect(new Set(wordings).size).toBe(2);
+      expect(own).toEqual(expect.arrayContaining([...wordings!]));
+      for (const { prompt } of rephrasings) expect([edit.prompt, ...own]).not.toContain(prompt);
+    }
+    const { edited: plain } = await alternateWorld({ facts: 50, seed: 0, wordings: 0 });
+    expect(plain).toEqual(edited.map(({ wordings, ...record }) => record));
   });
 
   test('facts are shown by relation, not by success', async () => {

@@ -22,6 +22,15 @@ test('what is true before the edit: own prompts with the old answer, unrelated o
   ]);
 });
 
+test('other wordings of the edit are as true', () => {
+  const told = { ...record, wordings: ['Arvedia is ruled from'] };
+  expect(truthExamples(told)).toEqual([
+    { prompt: 'The capital of Arvedia is', answer: 'Quen' },
+    { prompt: 'Arvedia is ruled from', answer: 'Quen' },
+    ...truthExamples(record).slice(1),
+  ]);
+});
+
 test('without an old answer the edit counts as true', () => {
   const { was, ...fact } = record;
   expect(truthExamples(fact).map(({ answer }) => answer)).toEqual(['Tolm', 'Tolm', 'Orlin']);

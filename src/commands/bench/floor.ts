@@ -25,25 +25,29 @@ export interface EditWork {
 }
 
 /**
- * One MALMEN training step: three frozen forwards (edit, rephrased, unrelated), four live ones (unrelated twice), three live
- * backwards of which the edits' goes through the captured tokens only and two give weight gradients, the head at answer rows, the solve, and the hyper-network forward, then
- * forward and backward.
+ * One MALMEN training step: three frozen forwards (edit, rephrased, unrelated), four live ones (unrelated twice), two live
+ * backwards that give weight gradients and one, of the edits, through the captured tokens only, the head at answer rows, the
+ * solve, and the hyper-network forward, then forward and backward.
  */
 export function trainingStepFlops(lm: LanguageModelWork, edit: EditWork): number {
   const rows = lm.edits * lm.tokens;
   const answers = lm.edits * lm.answerTokens;
-  const captured = 2 * lm.edits * lm.capturedTokens * lm.live;
-  const model = 2 * rows * (3 * lm.frozen + 4 * lm.live + 2 * lm.live + 2 * lm.edited) + captured;
+  const model = 2 * rows * (3 * lm.frozen + 4 * lm.live + 2 * lm.live + 2 * lm.edited) + captureBackwardFlops(lm);
   const head = 2 * answers * lm.head * (4 + 3);
   return model + head + solveFlops(edit) + 2 * edit.layers * edit.rows * edit.network * (1 + 3);
 }
 
-/** Editing without learning: one forward, one backward through the captured tokens without weight gradients, the hyper-network forward, the solve. */
+/** Editing without learning: one forward, the backward of the capture, the hyper-network forward, the solve. */
 export function editFlops(lm: LanguageModelWork, edit: EditWork): number {
   const rows = lm.edits * lm.tokens;
-  const model = 2 * rows * (lm.frozen + lm.live) + 2 * lm.edits * lm.capturedTokens * lm.live;
+  const model = 2 * rows * (lm.frozen + lm.live) + captureBackwardFlops(lm);
   const head = 2 * lm.edits * lm.answerTokens * lm.head * 2;
   return model + head + shiftFlops(edit) + 2 * edit.layers * edit.rows * edit.network;
+}
+
+/** Through the captured tokens, without weight gradients. */
+function captureBackwardFlops({ edits, capturedTokens, live }: LanguageModelWork): number {
+  return 2 * edits * capturedTokens * live;
 }
 
 /** Normal equations of all layers with shift and meta-gradient, in the cheaper form. */
