@@ -2,6 +2,7 @@
 
 import { Worker } from 'node:worker_threads';
 import { type ErrorCode, MalmenError } from '../errors.js';
+import { keepFreedBlocks, returnFreedBlocks } from './allocator.js';
 import { type AsyncHost, HostedRuntime } from './hosted-runtime.js';
 import type { Runtime } from './runtime.js';
 import { type HostOptions, SessionHost } from './session-host.js';
@@ -27,6 +28,7 @@ export interface WorkerAnswer {
 
 /** @throws MalmenError `unsupported` when the device is not there. */
 export async function openRuntime({ inThread = false, ...options }: RuntimeOptions): Promise<Runtime> {
+  keepFreedBlocks();
   if (inThread) return new HostedRuntime(options.device, await SessionHost.start(options));
   const host = new WorkerHost(options);
   await host.ready;
@@ -70,6 +72,7 @@ class WorkerHost implements AsyncHost {
     await this.#call('close', []);
     this.#end(new Error('the engine is closed'));
     await this.#worker.terminate();
+    returnFreedBlocks();
   }
 
   #call(method: keyof AsyncHost, parameters: readonly unknown[], move: ArrayBuffer[] = []): Promise<unknown> {

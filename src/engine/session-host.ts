@@ -8,12 +8,13 @@ import { emitProgram } from '../graph/emit.js';
 import { makeProgram } from '../graph/program.js';
 import { type DType, elementCount, type Tensor } from '../tensor.js';
 import { freeMemory } from '../util/free-memory.js';
+import { physicalCores } from '../util/physical-cores.js';
 import { BufferPool } from './buffer-pool.js';
 import type { Device, RuntimeMemory } from './runtime.js';
 
 export interface HostOptions {
   readonly device: Device;
-  /** Threads of one operation; the runtime's own choice (the physical cores) when absent. */
+  /** Threads of one operation. Default: the physical cores that this process may use. */
   readonly threads?: number;
 }
 
@@ -83,7 +84,8 @@ export class SessionHost {
     if (folder !== undefined) session.model_external_initializers_file_folder_path = folder;
     return {
       executionProviders: [this.#options.device],
-      ...(this.#options.threads === undefined ? {} : { intraOpNumThreads: this.#options.threads }),
+      // Not the runtime's own count, which takes the two cores of some virtual machines for two threads of one core.
+      intraOpNumThreads: this.#options.threads ?? physicalCores(),
       graphOptimizationLevel: optimize ? 'all' : 'disabled',
       logSeverityLevel: 4,
       // Every session would keep an arena of its own at its peak size; without, freed memory serves the next one.

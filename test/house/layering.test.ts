@@ -38,6 +38,7 @@ function allowedLayers(layer: string): readonly string[] {
 /** Where each package may be imported; `node:` modules everywhere but in the pure layers. */
 const packages: Readonly<Record<string, (path: string) => boolean>> = {
   'onnxruntime-node': (path) => path === 'engine/session-host.ts',
+  koffi: (path) => path === 'engine/allocator.ts',
   '@bufbuild/protobuf': (path) => layerOf(path) === 'graph',
   tokenizers: (path) => layerOf(path) === 'tokenizer',
   commander: (path) => layerOf(path) === 'cli',

@@ -1,0 +1,57 @@
+// Whether freed blocks are kept is read off the kernel's count of page faults and of resident pages, in a process of its own.
+
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+
+const allocator = new URL('../../dist/engine/allocator.js', import.meta.url);
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+// Blocks above 32 MB are the system's own at once, unless told otherwise.
+const block = 40 * 2 ** 20;
+
+/** Fills and frees a block over and over. @returns page faults for each block, and resident bytes kept and after returning them */
+function faults(before: string, env: NodeJS.ProcessEnv = {}): { each: number; kept: number; returned: number } {
+  const script = `
+    import koffi from 'koffi';
+    import { keepFreedBlocks, returnFreedBlocks } from '${allocator}';
+    const c = koffi.load('libc.so.6');
+    const [malloc, fill, free] = ['void *malloc(size_t)', 'void *memset(void *, int, size_t)', 'void free(void *)'].map((f) => c.func(f));
+    const once = () => { const at = malloc(${block}); fill(at, 1, ${block}); free(at); };
+    ${before}
+    once();
+    const start = process.resourceUsage().minorPageFault;
+    for (let i = 0; i < 20; i++) once();
+    const each = (process.resourceUsage().minorPageFault - start) / 20;
+    const kept = process.memoryUsage.rss();
+    returnFreedBlocks();
+    console.log(JSON.stringify({ each, kept, returned: process.memoryUsage.rss() }));`;
+  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
+    cwd: root,
+    encoding: 'utf8',
+    env: { ...withoutSettings(), ...env },
+  });
+  expect(stderr).toBe('');
+  return JSON.parse(stdout);
+}
+
+const withoutSettings = () =>
+  Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !/^(MALLOC_|GLIBC_TUNABLES|LD_PRELOAD)/.test(name)),
+  );
+
+const glibc =
+  process.platform === 'linux' && 'glibcVersionRuntime' in (process.report.getReport() as { header: object }).header;
+
+test.runIf(glibc)('a freed block serves the next one, and goes back to the system when told', () => {
+  const pages = block / 4096;
+  expect(faults('').each).toBeGreaterThan(0.9 * pages);
+  const { each, kept, returned } = faults('keepFreedBlocks();');
+  expect(each).toBeLessThan(0.01 * pages);
+  expect(kept - returned).toBeGreaterThan(0.9 * block);
+});
+
+test.runIf(glibc)('settings of the user stay', () => {
+  const { each } = faults('keepFreedBlocks();', { MALLOC_TRIM_THRESHOLD_: '0' });
+  expect(each).toBeGreaterThan((0.9 * block) / 4096);
+});
