@@ -4,17 +4,14 @@
 import { rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RowCache } from '../checkpoint/row-cache.js';
-import { makeBatch } from '../data/split-batches.js';
 import type { TokenizedRecord } from '../data/tokenized-record.js';
-import { batchPrompts } from '../engine/batch-prompts.js';
-import { recordLength } from '../engine/crossing-rows.js';
 import type { FrozenCache, RecordStore } from '../engine/frozen-cache.js';
-import { keptRows } from '../engine/kept-rows.js';
 import type { Schedule } from '../engine/schedule.js';
 import { fileError, MalmenError } from '../errors.js';
 import { evaluatedPairs } from '../eval/evaluate.js';
 import { formatBytes, parseByteSize } from '../util/byte-size.js';
 import type { CommandContext } from './events.js';
+import { frozenSize } from './frozen-size.js';
 import type { TrainOptions } from './options.js';
 import type { Subject } from './subject.js';
 import { tokensOf } from './training-jobs.js';
@@ -44,7 +41,9 @@ export async function openActivationCache(
   const note = (text: string) => emit({ kind: 'note', text: `cache: ${text}` });
   const dir = join(options.out, folderName);
   if (options.cache === undefined) return { finish: () => removeLeftOver(dir, options) };
-  const expected = expectedSize(subject, records, options);
+  const { definition } = subject.model;
+  const layers = subject.model.layers(options.layers);
+  const expected = frozenSize({ definition, layers, tokens: tokensOf(options), pairs: evaluatedPairs(records) });
   if (expected.bytes === 0) {
     note(
       'not used: below the first edited layer there is nothing worth keeping, or nothing that is one prompt’s alone',
@@ -89,18 +88,6 @@ async function finish(
 function ownerOf({ model, hash }: Subject, options: TrainOptions, schedule: Schedule): string {
   const layers = model.layers(options.layers).map(({ name }) => name);
   return JSON.stringify({ base: hash, layers, dtype: 'float32', device: options.device, schedule });
-}
-
-/** Of all prompts that the records have. */
-function expectedSize({ model }: Subject, records: readonly TokenizedRecord[], options: TrainOptions) {
-  const { definition } = model;
-  const kept = keptRows(definition, model.layers(options.layers), tokensOf(options));
-  const known = new Map<string, number>();
-  for (const pair of evaluatedPairs(records)) {
-    const [prompt] = batchPrompts(makeBatch(definition.kind, [pair])) ?? [];
-    if (prompt) known.set(prompt.key, 4 * kept.reduce((sum, rows) => sum + recordLength(rows, prompt), 0));
-  }
-  return { prompts: known.size, bytes: [...known.values()].reduce((sum, bytes) => sum + bytes, 0) };
 }
 
 async function assertRoom(dir: string, neededBytes: number): Promise<void> {

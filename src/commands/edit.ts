@@ -13,6 +13,7 @@ import { assertSameBase, loadEditor, readEditorDescription } from '../editors/ed
 import { FineTuning } from '../editors/fine-tuning.js';
 import type { EditableModel } from '../engine/editable-model.js';
 import { editedWeight } from '../engine/edited-weight.js';
+import { MemoryRecords } from '../engine/memory-records.js';
 import { lazyDownload } from '../engine/runtime.js';
 import { type EditScores, evaluatedPairs, factRows, summarize } from '../eval/evaluate.js';
 import { exactMatch, type FactReport, factReports, writeFactReports } from '../eval/fact-report.js';
@@ -24,6 +25,7 @@ import { refuseFilledFolder, writeFileAtomic } from '../util/atomic-file.js';
 import { present } from '../util/present.js';
 import { reportPath, writeEditReport } from './edit-report.js';
 import type { CommandContext } from './events.js';
+import { type FrozenPrompts, frozenSize } from './frozen-size.js';
 import { generateAnswers, writes } from './generations.js';
 import { assertKeeps, keptInRound, keptPairs } from './kept-prompts.js';
 import { layerNorms } from './layer-norms.js';
@@ -158,6 +160,9 @@ interface Facts {
   readonly kept: readonly TokenPair[];
 }
 
+/** What lies below the edited layers is the same in every round: bytes of it that are computed once and kept, at most 256 MB. */
+const frozenBetweenRounds = (prompts: FrozenPrompts) => Math.min(frozenSize(prompts).bytes, 256 * 2 ** 20);
+
 interface OpenEditor {
   readonly editable: EditableModel;
   readonly editor: Editor;
@@ -189,16 +194,22 @@ async function openEditor(
   const description = await readEditorDescription(options.editor);
   assertSameBase(options.editor, description, hash, options.model);
   const layers = model.layers(description.layers);
-  const plan = planRun(
-    options,
-    jobsOf({ ...job, layers, network: description, tokens: description.tokens, preserves: description.preserves }),
-    context,
-  );
-  const editable = await model.editing(layers, plan.schedule);
-  const editor = await loadEditor(options.editor, description, editable, 8192);
   const { rounds = description.rounds, lambdaScale = description.lambdaScale } = options;
-  const isDamped = editor.method.damped;
-  return { editable, editor, rounds, isDamped, lambdaScale, plan, close: () => editor.close(model.runtime) };
+  const { tokens, preserves } = description;
+  const asked = [...askedPairs(records), ...kept];
+  const frozenBytes =
+    rounds > 1 ? frozenBetweenRounds({ definition: model.definition, layers, tokens, pairs: asked }) : 0;
+  const needs = { ...job, layers, network: description, tokens, preserves, frozenBytes };
+  const plan = planRun(options, jobsOf(needs), context);
+  const frozen = new MemoryRecords(frozenBytes);
+  const editable = await model.editing(layers, plan.schedule, frozenBytes > 0 ? frozen : undefined);
+  const editor = await loadEditor(options.editor, description, editable, 8192);
+  const close = () => {
+    editable.cache?.close();
+    frozen.clear();
+    editor.close(model.runtime);
+  };
+  return { editable, editor, rounds, isDamped: editor.method.damped, lambdaScale, plan, close };
 }
 
 async function askBefore(

@@ -36,6 +36,8 @@ export interface MemoryJob {
   readonly preserves?: boolean | undefined;
   /** Whether frozen parts are kept on disk. */
   readonly cached?: boolean | undefined;
+  /** Of frozen parts that are kept in memory, at most. */
+  readonly frozenBytes?: number | undefined;
 }
 
 /** Bytes of anonymous memory; mapped weights are page cache and do not count. */
@@ -65,14 +67,20 @@ const networkRows = 8192;
 
 export function estimateMemory(schedule: Schedule, job: MemoryJob): MemoryEstimate {
   const sizes = jobSizes(job);
-  const engine = scheduleMemory(schedule, { ...job, dims: batchDims(withTapRows(job.batch)) });
+  const { frozenBytes = 0 } = job;
+  const cached = job.cached || frozenBytes > 0;
+  const engine = scheduleMemory(schedule, { ...job, cached, dims: batchDims(withTapRows(job.batch)) });
   const { capture, gradient, predict } = engine;
   const whole = schedule === 'whole';
   const { network, matrices, largest, rows, equations, kept, lessons } = sizes;
   const shifts = whole ? 2 * matrices : matrices;
   const phases: Readonly<Record<MemoryTask, readonly number[]>> = {
     eval: [shifts + predict],
-    edit: [network + equations + rows + capture, network + equations + rows + matrices, shifts + predict],
+    edit: [
+      network + equations + rows + capture + frozenBytes,
+      network + equations + rows + matrices + frozenBytes,
+      shifts + predict,
+    ],
     // The shift, its averages, gradients and what Adam makes of them.
     'fine-tune': [shifts + 3 * matrices + (whole ? matrices : largest) + gradient, shifts + predict],
     train: [

@@ -19,6 +19,7 @@ export interface JobDescription {
   readonly network?: NetworkSize;
   readonly preserves?: boolean;
   readonly cached?: boolean;
+  readonly frozenBytes?: number;
 }
 
 /** The job by its number of prompts per pass. */

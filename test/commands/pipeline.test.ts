@@ -1,7 +1,7 @@
 // The main job on a tiny world, as a user runs it: fit, train, edit, evaluate, ask; and what is refused.
 
 import { readFile, stat, writeFile } from 'node:fs/promises';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { openModelFolder } from '../../src/checkpoint/model-folder.js';
 import { loadShift } from '../../src/checkpoint/shift-file.js';
 import { readTensor } from '../../src/checkpoint/stored-tensor.js';
@@ -16,6 +16,7 @@ import { readRecords } from '../../src/data/spec.js';
 import { tokenizeRecords } from '../../src/data/tokenized-record.js';
 import { loadEditor, readEditorDescription } from '../../src/editors/editor-folder.js';
 import { LanguageModel } from '../../src/engine/language-model.js';
+import { MemoryRecords } from '../../src/engine/memory-records.js';
 import { scoreEdit } from '../../src/eval/score-edit.js';
 import { openTokenizer } from '../../src/tokenizer/tokenizer.js';
 import { collecting, editTiny, fitTiny, type TinyWorld, tinyWorld, trainTiny } from './tiny-world.js';
@@ -116,6 +117,33 @@ describe('edit', () => {
     const twice = await edit(editTiny(world, { out: world.path('twice'), rounds: 2, generate: false }), collecting());
     expect(twice.scores.es).toBeGreaterThanOrEqual(twice.scores.before.es);
     expect(twice.layers[0]!.shiftNorm).not.toBe(edited.layers[0]!.shiftNorm);
+  });
+
+  test('what lies below the edited layers is computed in the first round only, and gives the same shift', async () => {
+    const read = vi.spyOn(MemoryRecords.prototype, 'read');
+    const clear = vi.spyOn(MemoryRecords.prototype, 'clear');
+    const shiftOf = async (out: string, rounds: number) => {
+      const { facts } = await edit(editTiny(world, { out: world.path(out), rounds, generate: false }), collecting());
+      const found = (await Promise.all(read.mock.results.map(({ value }) => value))).filter(Boolean).length;
+      read.mockClear();
+      return { found: found / facts, modules: (await loadShift(world.path(`${out}/shift.safetensors`))).modules };
+    };
+    try {
+      expect((await shiftOf('computed-once', 1)).found).toBe(0);
+      const kept = await shiftOf('kept-frozen', 3);
+      expect(kept.found).toBe(2);
+      expect(clear).toHaveBeenCalledTimes(2);
+      vi.spyOn(MemoryRecords.prototype, 'write').mockResolvedValue();
+      const computed = await shiftOf('computed-anew', 3);
+      expect(computed.found).toBe(0);
+      for (const [layer, { data }] of computed.modules) {
+        const largest = Math.max(...data.map(Math.abs));
+        const off = Math.max(...data.map((value, at) => Math.abs(value - kept.modules.get(layer)!.data[at]!)));
+        expect(off).toBeLessThan(2e-3 * largest);
+      }
+    } finally {
+      vi.restoreAllMocks();
+    }
   });
 });
 
