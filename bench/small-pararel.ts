@@ -18,6 +18,9 @@ const { values: options } = parseArgs({
     facts: { type: 'string', default: '1100' },
     // Facts of each relation that are never edited.
     known: { type: 'string', default: '6' },
+    // Of the records, how many (the first) are there to be edited: what they must leave alone is unknown to the others, which
+    // an editor learns from. Default: all share theirs.
+    edited: { type: 'string' },
     out: { type: 'string' },
   },
 });
@@ -29,9 +32,17 @@ const knownIn = (relation: string) =>
   reserved.filter((fact) => fact.relation === relation).slice(0, Number(options.known));
 const known = new Map(groups.map(({ relation }) => [relation, knownIn(relation)]));
 
-function withKnown(record: EditRecord): EditRecord {
+/** The facts that a record must leave alone come from these. */
+function knownBeside({ relation }: EditRecord, at: number): readonly Fact[] {
+  const facts = known.get(relation!) ?? [];
+  if (options.edited === undefined) return facts;
+  const half = Math.ceil(facts.length / 2);
+  return at < Number(options.edited) ? facts.slice(0, half) : facts.slice(half);
+}
+
+function withKnown(record: EditRecord, at: number): EditRecord {
   const random = Random.stream(0, `known beside ${record.id}`);
-  const facts = known.get(record.relation!) ?? [];
+  const facts = knownBeside(record, at);
   if (facts.length === 0) return { ...record, unrelated: [] };
   const fact = random.pick(facts);
   const prompt = promptOf(random.pick(patternsOf.get(fact.relation)!), fact);

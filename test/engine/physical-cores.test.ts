@@ -8,7 +8,7 @@ import { temporaryPaths } from '../checkpoint/temporary-folder.js';
 const path = temporaryPaths();
 
 /** A machine whose processors have these siblings, and a process that may use `allowed`. */
-async function machine(siblings: readonly string[], allowed: string) {
+async function machine(siblings: readonly string[], allowed: string, share = 'max 100000') {
   const folder = path();
   for (const [at, list] of siblings.entries()) {
     const topology = join(folder, `cpu${at}`, 'topology');
@@ -18,7 +18,9 @@ async function machine(siblings: readonly string[], allowed: string) {
   for (const name of ['cpufreq', 'cpuidle']) await mkdir(join(folder, name));
   const status = join(folder, 'status');
   await writeFile(status, `Name:\tnode\nCpus_allowed:\tff\nCpus_allowed_list:\t${allowed}\nMems_allowed_list:\t0\n`);
-  return { topology: folder, status };
+  const quota = join(folder, 'cpu.max');
+  await writeFile(quota, `${share}\n`);
+  return { topology: folder, status, quota };
 }
 
 describe('physicalCores', () => {
@@ -39,9 +41,18 @@ describe('physicalCores', () => {
   });
 
   test('counts processors where the system does not say what shares a core', async () => {
-    expect(physicalCores({ topology: '/nonexistent', status: '/nonexistent' }, 6)).toBe(6);
-    const { topology } = await machine(['0', '1'], '0-1');
-    expect(physicalCores({ topology, status: '/nonexistent' }, 3)).toBe(3);
+    const nowhere = '/nonexistent';
+    expect(physicalCores({ topology: nowhere, status: nowhere, quota: nowhere }, 6)).toBe(6);
+    expect(physicalCores({ ...(await machine(['0', '1'], '0-1')), status: nowhere }, 3)).toBe(3);
+    expect(physicalCores({ ...(await machine(['0', '1'], '0-1')), topology: nowhere }, 3)).toBe(3);
+  });
+
+  test('counts no more than the share of a container, rounded up', async () => {
+    const cores = ['0', '1', '2', '3'];
+    expect(physicalCores(await machine(cores, '0-3', '200000 100000'), 4)).toBe(2);
+    expect(physicalCores(await machine(cores, '0-3', '150000 100000'), 4)).toBe(2);
+    expect(physicalCores(await machine(cores, '0-3', '50000 100000'), 4)).toBe(1);
+    expect(physicalCores(await machine(cores, '0-3', '900000 100000'), 4)).toBe(4);
   });
 
   test('finds something to compute on here', () => {

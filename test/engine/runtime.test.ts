@@ -1,7 +1,7 @@
 // The compute device's contract, the same behind a worker and in this thread: the same bytes, tensors that stay beside it,
 // clear errors. The worker runs the built files: build first (npm run build).
 
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { openRuntime } from '../../src/engine/open-runtime.js';
 import {
@@ -16,6 +16,7 @@ import { MalmenError } from '../../src/errors.js';
 import * as b from '../../src/graph/build.js';
 import { makeProgram, type Program } from '../../src/graph/program.js';
 import { f32, i64, type TensorOf } from '../../src/tensor.js';
+import { physicalCores } from '../../src/util/physical-cores.js';
 import { Random } from '../../src/util/random.js';
 
 const cudaLibrary = 'onnxruntime-node/bin/napi-v6/linux/x64/libonnxruntime_providers_cuda.so';
@@ -43,6 +44,23 @@ const firstRows = f32([1, 2, 3, 4, 5, 6], [3, 2]);
 async function runOnce(runtime: Runtime, program: Program, feeds: Feeds) {
   return runtime.run(await runtime.compile(program, allFed), feeds);
 }
+
+/** Threads that a session of a runtime brings into this process, which computes with one of its own. */
+async function threadsOfSession(threads?: number): Promise<number> {
+  const count = () => readdirSync('/proc/self/task').length;
+  const runtime = await openRuntime({ device: 'cpu', inThread: true, ...(threads === undefined ? {} : { threads }) });
+  const before = count();
+  await runtime.compile(doubled, allFed);
+  const brought = count() - before;
+  await runtime.close();
+  return brought;
+}
+
+test.runIf(process.platform === 'linux')('a session gets the threads asked for, else one for each core', async () => {
+  expect(await threadsOfSession(1)).toBe(0);
+  expect(await threadsOfSession(4)).toBe(3);
+  expect(await threadsOfSession()).toBe(physicalCores() - 1);
+});
 
 const transports = { 'in thread': true, worker: false } as const;
 
