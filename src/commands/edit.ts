@@ -181,7 +181,8 @@ async function openEditor(
   options: EditOptions,
   context: CommandContext,
 ): Promise<OpenEditor> {
-  const pairs = [...evaluatedPairs(records), ...askedPairs(records), ...kept];
+  const asked = [...askedPairs(records), ...kept];
+  const pairs = [...evaluatedPairs(records), ...asked];
   const edits = [...records.map(longestWording), ...kept.slice(0, options.keepPrompts)];
   const job = { task: 'edit', model, pairs, edits } as const;
   if (options.editor === 'ft') {
@@ -196,7 +197,6 @@ async function openEditor(
   const layers = model.layers(description.layers);
   const { rounds = description.rounds, lambdaScale = description.lambdaScale } = options;
   const { tokens, preserves } = description;
-  const asked = [...askedPairs(records), ...kept];
   const frozenBytes =
     rounds > 1 ? frozenBetweenRounds({ definition: model.definition, layers, tokens, pairs: asked }) : 0;
   const needs = { ...job, layers, network: description, tokens, preserves, frozenBytes };

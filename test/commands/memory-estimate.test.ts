@@ -38,6 +38,14 @@ describe('keys to preserve', () => {
     expect(estimated(edits, true) - estimated(edits, false)).toBe(held + (4 * edits ** 2) / 2);
   });
 
+  it('frozen parts that an edit keeps in memory are counted beside the rest', () => {
+    const network = { rank: 4, blocks: 2 };
+    const job = { task: 'edit', model, layers: model.layers(layers), pairs: facts, edits: facts, tokens: 'answers', network } as const; // biome-ignore format: one line
+    const peak = (frozenBytes: number) => estimateMemory('whole', jobsOf({ ...job, frozenBytes })(6)).peak;
+    // What is pooled may grow with it.
+    expect(peak(2e9) - peak(1e9)).toBe(1e9);
+  });
+
   async function heldBytes(use?: (keys: PreservedKeys, ops: MatrixOps<Resident>) => Promise<unknown>) {
     const ops = residentMatrices(editable.runtime);
     const before = await editable.runtime.memory();
