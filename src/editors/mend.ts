@@ -30,9 +30,8 @@ export const mend: MetaMethod = {
     let sum: Resident | undefined;
     return {
       async add(_, { pseudoKeys, changes }) {
-        const next = await ops.multiply(pseudoKeys!, changes!, { transposeA: true, ...(sum ? { plus: sum } : {}) });
-        if (sum) ops.release(sum);
-        sum = next;
+        if (sum) await ops.addProduct(sum, pseudoKeys!, changes!, { transposeA: true });
+        else sum = await ops.multiply(pseudoKeys!, changes!, { transposeA: true });
       },
       async solve() {
         const shift =

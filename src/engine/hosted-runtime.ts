@@ -64,14 +64,16 @@ export class HostedRuntime implements Runtime {
     return { id, program, dims };
   }
 
-  async run(compiled: Compiled, feeds: Feeds, { keep = [], dims = {} }: RunOptions = {}): Promise<RunResult> {
+  async run(compiled: Compiled, feeds: Feeds, options: RunOptions = {}): Promise<RunResult> {
+    const { keep = [], into = {}, dims = {} } = options;
     const values = this.#bind(compiled, feeds, dims);
     const wire: Record<string, WireFeed> = { ...feeds };
     for (const dim of compiled.dims) wire[dimInput(dim)] = i64([evaluateDim(dim, values)], [1]);
     const outputs = [...compiled.program.outputs].map(([name, value]): WireOutput => {
-      const kept = keep === 'all' || keep.includes(name);
-      const shape = evaluateShape(value.shape, values);
-      return { name: outputName(name), dtype: value.dtype, shape, ...(kept ? { keepAs: this.#nextId++ } : {}) };
+      const output = { name: outputName(name), dtype: value.dtype, shape: evaluateShape(value.shape, values) };
+      const target = into[name];
+      if (target) return { ...output, into: checkTarget(output, target) };
+      return keep === 'all' || keep.includes(name) ? { ...output, keepAs: this.#nextId++ } : output;
     });
     return new HostedResult(outputs, await this.#host.run(compiled.id, wire, outputs));
   }
@@ -145,14 +147,22 @@ function checkComposite(
   }
 }
 
+function checkTarget({ name, dtype, shape }: WireOutput, target: Resident): Resident {
+  if (target.dtype === dtype && shape.join() === target.shape.join()) return target;
+  throw new RangeError(
+    `run: ${name} is ${dtype} [${shape.join(', ')}], its target ${target.dtype} [${target.shape.join(', ')}]`,
+  );
+}
+
 class HostedResult implements RunResult {
   readonly #host = new Map<string, Tensor>();
   readonly #kept = new Map<string, Resident>();
 
   constructor(outputs: readonly WireOutput[], returned: readonly Data[]) {
     let next = 0;
-    for (const { name: emitted, dtype, shape, keepAs } of outputs) {
+    for (const { name: emitted, dtype, shape, keepAs, into } of outputs) {
       const name = emitted.slice(outputName('').length);
+      if (into) continue;
       if (keepAs === undefined) this.#host.set(name, { dtype, shape, data: returned[next++] } as Tensor);
       else this.#kept.set(name, { id: keepAs, offset: 0, dtype, shape });
     }

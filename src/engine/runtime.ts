@@ -36,12 +36,17 @@ export interface WeightBinding {
 export interface RunOptions {
   /** Outputs that stay resident; all others come back as host tensors. */
   readonly keep?: 'all' | readonly string[];
+  /**
+   * Outputs that overwrite a resident or a view of one, of the output's shape. The program may read what it overwrites only
+   * where its operation is done with an element before it writes there.
+   */
+  readonly into?: Readonly<Record<string, Resident>>;
   /** Named dimensions that no fed tensor tells by itself. */
   readonly dims?: Readonly<Record<string, number>>;
 }
 
 export interface RunResult {
-  /** A host output. @throws TypeError for a name that was kept or does not exist. */
+  /** A host output. @throws TypeError for a name that stayed there or does not exist. */
   host<T extends Tensor = Tensor>(name: string): T;
   /** A kept output, owned by the caller. */
   kept(name: string): Resident;

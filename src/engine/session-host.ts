@@ -25,10 +25,14 @@ export interface SessionRequest {
   readonly optimize: boolean;
 }
 
+/** A resident, from its element `offset` on. */
+interface Place {
+  readonly id: number;
+  readonly offset: number;
+}
+
 /** A tensor by value or by place. */
-export type WireFeed =
-  | Tensor
-  | { readonly id: number; readonly offset: number; readonly dtype: DType; readonly shape: readonly number[] };
+export type WireFeed = Tensor | (Place & { readonly dtype: DType; readonly shape: readonly number[] });
 
 export interface WireOutput {
   readonly name: string;
@@ -36,6 +40,8 @@ export interface WireOutput {
   readonly shape: readonly number[];
   /** Keep the output under this number instead of returning it. */
   readonly keepAs?: number;
+  /** Write the output there instead of returning it. */
+  readonly into?: Place;
 }
 
 type Data = Float32Array | BigInt64Array;
@@ -80,7 +86,12 @@ export class SessionHost {
   }
 
   #sessionOptions({ folder, optimize }: SessionRequest): ort.InferenceSession.SessionOptions {
-    const session: Record<string, string> = { disable_prepacking: '1' };
+    const session: Record<string, string> = {
+      disable_prepacking: '1',
+      // Every session has its own threads. After a run they would spin for milliseconds, on the cores that the next session
+      // and this process's other thread need: a training step took a quarter longer, a small model's twice as long.
+      'intra_op.allow_spinning': '0',
+    };
     if (folder !== undefined) session.model_external_initializers_file_folder_path = folder;
     return {
       executionProviders: [this.#options.device],
@@ -108,19 +119,23 @@ export class SessionHost {
     outputs.forEach((output, at) => {
       if (output.keepAs !== undefined) this.#residents.set(output.keepAs, targets[at]!);
     });
-    return targets.filter((_, at) => outputs[at]!.keepAs === undefined);
+    return targets.filter((_, at) => outputs[at]!.keepAs === undefined && outputs[at]!.into === undefined);
   }
 
-  #target({ dtype, shape, keepAs }: WireOutput): Data {
+  #target({ dtype, shape, keepAs, into }: WireOutput): Data {
     const count = elementCount(shape);
+    if (into) return this.#view(into, count);
     if (dtype === 'i64') return new BigInt64Array(count);
     return keepAs === undefined ? new Float32Array(count) : this.#pool.take(count);
   }
 
   #tensor(feed: WireFeed): ort.Tensor {
     if (!('id' in feed)) return makeTensor(feed.dtype, feed.data, feed.shape);
-    const data = this.#stored(feed.id);
-    return makeTensor(feed.dtype, data.subarray(feed.offset, feed.offset + elementCount(feed.shape)), feed.shape);
+    return makeTensor(feed.dtype, this.#view(feed, elementCount(feed.shape)), feed.shape);
+  }
+
+  #view({ id, offset }: Place, count: number): Data {
+    return this.#stored(id).subarray(offset, offset + count);
   }
 
   #stored(id: number): Data {

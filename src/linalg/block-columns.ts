@@ -6,12 +6,14 @@ import type { MatrixOps } from './matrix-ops.js';
 
 /**
  * Width of a block column and side of a diagonal tile, for a Gram matrix of that size. Larger tiles make better matrix
- * products, but one thread factors the diagonal tile, and that costs its cube: 0.4 ms at 128, 2.3 ms at 256, 17 ms at 512
- * (`bench/cholesky-tile.ts`). Factor and two solves together were fastest with 128 up to a size of 1,024, with 256 at
- * 3,072 and 6,144, on two cores.
+ * products, and fewer of them go over what is left of the matrix; but one thread factors a tile up to 256, and that costs its
+ * cube: 0.4 ms at 128, 2.3 ms at 256 (`bench/cholesky-tile.ts`). Factor and solve together were fastest with 128 up to a size
+ * of 1,024, with 256 at 3,072 and 6,144, with 512 at 8,192 and with 1,024 at 16,384, on two cores.
  */
 export function defaultTile(size: number): number {
-  return size <= 1024 ? 128 : 256;
+  if (size <= 1024) return 128;
+  if (size <= 6144) return 256;
+  return size <= 12288 ? 512 : 1024;
 }
 
 /** Block column j holds rows [j * tile, size) and is `tile` wide, the last one less; above the diagonal nothing is read. */
@@ -26,23 +28,16 @@ export function tileStarts(size: number, tile: number): number[] {
   return Array.from({ length: Math.ceil(size / tile) }, (_, j) => j * tile);
 }
 
-/**
- * Adds the lower half of K^T K to `sums` in place, `keys` being K `[n, size]`; an empty `sums` is filled.
- * Needs room for a copy of `keys` and one block column. K is transposed once: rows of K^T are views, and the runtime
- * multiplies them faster than columns of K.
- */
-export async function addGramOfColumns<M>(ops: MatrixOps<M>, sums: M[], keys: M, tile: number): Promise<void> {
-  const [, size] = ops.shape(keys);
-  await withHandles(ops, async (scope) => {
-    const transposed = await scope.own(ops.transpose(keys)); // [size, n]
-    for (const [j, start] of tileStarts(size, tile).entries()) {
-      const block = ops.rows(transposed, start, Math.min(start + tile, size));
-      const old = sums[j];
-      const plus = old === undefined ? {} : { plus: old };
-      sums[j] = await ops.multiply(ops.rows(transposed, start, size), block, { transposeB: true, ...plus }); // [size - start, tile]
-      if (old !== undefined) ops.release(old);
-    }
-  });
+/** Adds the lower half of K^T K to `sums` in place, from K^T `[size, n]`, whose rows are views; an empty `sums` is filled. */
+export async function addGramOfColumns<M>(ops: MatrixOps<M>, sums: M[], transposed: M, tile: number): Promise<void> {
+  const [size] = ops.shape(transposed);
+  for (const [j, start] of tileStarts(size, tile).entries()) {
+    const rest = ops.rows(transposed, start, size);
+    const block = ops.rows(transposed, start, Math.min(start + tile, size));
+    if (sums[j] === undefined)
+      sums[j] = await ops.multiply(rest, block, { transposeB: true }); // [size - start, tile]
+    else await ops.addProduct(sums[j], rest, block, { transposeB: true });
+  }
 }
 
 /** The lower half of a symmetric matrix `[size, size]`, copied. */

@@ -2,14 +2,18 @@
 // Knows no normal equation.
 
 import { type TensorOf, zeros } from '../tensor.js';
-import { type CholeskyFactor, rowsFrom } from './cholesky.js';
-import { type HandleScope, withHandles } from './handle-scope.js';
+import { type CholeskyFactor, rowsFrom } from './cholesky-factor.js';
+import { withHandles } from './handle-scope.js';
 
 /** X of A X = B, all right-hand sides `b` `[size, columns]` at once; `b` stays the caller's. Needs room for two more of it. */
 export async function choleskySolve<M>(factor: CholeskyFactor<M>, b: M): Promise<M> {
-  return withHandles(factor.ops, async (scope) => {
-    const forward = await solveForward(scope, factor, b);
-    return scope.give(await solveBackward(scope, factor, forward));
+  const { ops } = factor;
+  return withHandles(ops, async (scope) => {
+    const room = await scope.own(ops.stackRows([b]));
+    const y = await scope.own(ops.stackRows([b]));
+    await solveForward(factor, room, y);
+    await solveBackward(factor, y, room);
+    return scope.give(room);
   });
 }
 
@@ -17,55 +21,45 @@ export async function choleskySolve<M>(factor: CholeskyFactor<M>, b: M): Promise
 export async function inverseTransposed<M>(factor: CholeskyFactor<M>): Promise<M> {
   const { ops, size } = factor;
   return withHandles(ops, async (scope) => {
-    const tiles: M[] = [];
-    let start = 0;
-    for (const { inverse } of factor.columns) {
-      const [width] = ops.shape(inverse);
-      tiles.push(await scope.own(ops.upload(identityRows(start, width, size))));
-      start += width;
-    }
-    return scope.give(await solveBackward(scope, factor, tiles));
+    const identity = await scope.own(ops.upload(identityMatrix(size)));
+    const inverse = await scope.own(ops.stackRows([identity]));
+    await solveBackward(factor, identity, inverse);
+    return scope.give(inverse);
   });
 }
 
-/** Rows [start, start + height) of the identity matrix. */
-function identityRows(start: number, height: number, size: number): TensorOf<'f32'> {
-  const rows = zeros([height, size]);
-  for (let row = 0; row < height; row++) rows.data[row * size + start + row] = 1;
-  return rows;
+function identityMatrix(size: number): TensorOf<'f32'> {
+  const identity = zeros([size, size]);
+  for (let row = 0; row < size; row++) identity.data[row * size + row] = 1;
+  return identity;
 }
 
-/** L Y = B: y_j = L_jj^-1 b_j, and what lies below loses L_ij y_j. Gives Y as tiles. */
-async function solveForward<M>(scope: HandleScope<M>, factor: CholeskyFactor<M>, b: M): Promise<M[]> {
-  const { ops } = scope;
-  const tiles: M[] = [];
-  let rest = b;
-  for (const { inverse, below } of factor.columns) {
-    const [width] = ops.shape(inverse);
-    const y = await scope.own(ops.multiply(inverse, ops.rows(rest, 0, width), { transposeA: true }));
-    tiles.push(y);
-    if (below === undefined) break;
-    const next = await scope.own(ops.multiply(below, y, { alpha: -1, plus: rowsFrom(ops, rest, width) }));
-    scope.release(rest);
-    rest = next;
+/** L Y = B into `y`: y_j = L_jj^-1 b_j, and what lies below loses L_ij y_j. Uses up `b`. */
+async function solveForward<M>(factor: CholeskyFactor<M>, b: M, y: M): Promise<void> {
+  const { ops } = factor;
+  for (const { inverse, below, start, end } of placed(factor)) {
+    const solved = ops.rows(y, start, end);
+    await ops.setProduct(solved, inverse, ops.rows(b, start, end), { transposeA: true });
+    if (below !== undefined) await ops.addProduct(rowsFrom(ops, b, end), below, solved, { alpha: -1 });
   }
-  scope.release(rest);
-  return tiles;
 }
 
-/** L^T X = Y from the last tile up: x_j = L_jj^-T (y_j - L_below,j^T x_below). Consumes the tiles of Y. */
-async function solveBackward<M>(scope: HandleScope<M>, factor: CholeskyFactor<M>, tiles: M[]): Promise<M> {
-  const { ops } = scope;
-  const { inverse } = factor.columns.at(-1)!;
-  let solved = await scope.own(ops.multiply(inverse, tiles.at(-1)!));
-  for (let j = factor.columns.length - 2; j >= 0; j--) {
-    const { inverse, below } = factor.columns[j]!;
-    scope.release(tiles[j + 1]!);
-    const right = await scope.own(ops.multiply(below!, solved, { transposeA: true, alpha: -1, plus: tiles[j]! }));
-    const x = await scope.own(ops.multiply(inverse, right));
-    const stacked = await scope.own(ops.stackRows([x, solved]));
-    for (const used of [right, x, solved]) scope.release(used);
-    solved = stacked;
+/** L^T X = Y into `x`, from the last tile up: x_j = L_jj^-T (y_j - L_below,j^T x_below). Uses up `y`. */
+async function solveBackward<M>(factor: CholeskyFactor<M>, y: M, x: M): Promise<void> {
+  const { ops } = factor;
+  for (const { inverse, below, start, end } of placed(factor).reverse()) {
+    const right = ops.rows(y, start, end);
+    if (below !== undefined) await ops.addProduct(right, below, rowsFrom(ops, x, end), { transposeA: true, alpha: -1 });
+    await ops.setProduct(ops.rows(x, start, end), inverse, right);
   }
-  return solved;
+}
+
+/** The factor's block columns with the rows [start, end) of their diagonal tiles. */
+function placed<M>({ ops, columns }: CholeskyFactor<M>) {
+  let end = 0;
+  return columns.map((column) => {
+    const start = end;
+    end += ops.shape(column.inverse)[0];
+    return { ...column, start, end };
+  });
 }

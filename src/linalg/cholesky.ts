@@ -2,7 +2,9 @@
 // Knows no normal equation; a matrix that is not positive definite is a result here, not an error.
 
 import { f32, type TensorOf } from '../tensor.js';
-import { type BlockColumns, tileStarts } from './block-columns.js';
+import { type BlockColumns, defaultTile, lowerBlockColumns, tileStarts } from './block-columns.js';
+import { type CholeskyFactor, type FactorColumn, rowsFrom } from './cholesky-factor.js';
+import { inverseTransposed } from './cholesky-solve.js';
 import { type FailedPivot, invertedCholesky } from './dense-cholesky.js';
 import { allSettled, type HandleScope, withHandles } from './handle-scope.js';
 import type { MatrixOps } from './matrix-ops.js';
@@ -10,24 +12,8 @@ import type { MatrixOps } from './matrix-ops.js';
 /** Rounding unit of float32: the part of a diagonal entry that its sums have lost. */
 const ROUNDING = 2 ** -24;
 
-/** L_jj^-T `[tile, tile]`. */
-interface FactorTile<M> {
-  readonly inverse: M;
-}
-
-/** Block column j of L: its tile, and L[(j + 1) * tile.., j] below that; the last column has nothing below. */
-interface FactorColumn<M> extends FactorTile<M> {
-  readonly below?: M;
-}
-
-/** A = L L^T. */
-export interface CholeskyFactor<M> {
-  readonly ops: MatrixOps<M>;
-  readonly size: number;
-  readonly columns: readonly FactorColumn<M>[];
-  /** All its matrices, for their owner to release. */
-  readonly handles: readonly M[];
-}
+/** Side of the largest diagonal tile that one thread factors; larger ones are factored by tiles of their own. */
+const LARGEST_DENSE_TILE = 256;
 
 export function isFailedPivot(result: object): result is FailedPivot {
   return 'row' in result && 'value' in result;
@@ -38,13 +24,13 @@ export function isFailedPivot(result: object): result is FailedPivot {
  *
  *     L_jj L_jj^T = A_jj            float64; the ridge is added there, so that float32 does not round it away
  *     L_ij = A_ij L_jj^-T           i > j, one product
- *     A_il = A_il - L_ij L_lj^T     i >= l > j, one product for each block column l
+ *     A_il = A_il - L_ij L_lj^T     i >= l > j, one product in place for each block column l
  *
  * While the tile of the next column is factored here, the columns after it are updated there. A pivot must exceed the
  * rounding error of the diagonal entry that it is left of; otherwise it is noise.
  *
  * Consumes `matrix`, also when it fails. Each block column is released when its successor exists: the peak is the lower
- * half, one block column and one tile.
+ * half, one block column and three tiles.
  */
 export async function choleskyFactor<M>(
   ops: MatrixOps<M>,
@@ -53,23 +39,23 @@ export async function choleskyFactor<M>(
 ): Promise<CholeskyFactor<M> | FailedPivot> {
   return withHandles(ops, async (scope) => {
     for (const column of matrix.columns) scope.adopt(column);
-    const factoring = new Factoring(scope, matrix, { ridge, floors: await pivotFloors(ops, matrix, ridge) });
-    return factoring.run();
+    return new Factoring(scope, matrix, { ridge, floors: await pivotFloors(ops, matrix, ridge) }).run();
   });
 }
 
-/** The smallest pivot that is more than noise, for each row of each tile. */
-function pivotFloors<M>(ops: MatrixOps<M>, matrix: BlockColumns<M>, ridge: number): Promise<Float64Array[]> {
-  const floorsOf = async (column: M) => {
-    const { data, shape } = await downloadTop(ops, column);
-    return Float64Array.from({ length: shape[0]! }, (_, i) => ROUNDING * (data[i * shape[0]! + i]! + ridge));
-  };
-  return Promise.all(matrix.columns.map(floorsOf));
+/** The smallest pivot that is more than noise, for each row. */
+async function pivotFloors<M>(ops: MatrixOps<M>, matrix: BlockColumns<M>, ridge: number): Promise<Float64Array> {
+  const floors = new Float64Array(matrix.size);
+  for (const [at, start] of tileStarts(matrix.size, matrix.tile).entries()) {
+    const { data, shape } = await ops.download(diagonalTile(ops, matrix.columns[at]!));
+    for (let i = 0; i < shape[0]!; i++) floors[start + i] = ROUNDING * (data[i * shape[0]! + i]! + ridge);
+  }
+  return floors;
 }
 
 interface PivotRules {
   readonly ridge: number;
-  readonly floors: readonly Float64Array[];
+  readonly floors: Float64Array;
 }
 
 /** One factoring under way: the first `#factored.length` block columns are done, `#rest` waits with their products subtracted. */
@@ -98,7 +84,7 @@ class Factoring<M> {
   }
 
   /** Finishes the first column of the rest and subtracts its products from the others; gives the next tile. */
-  async #eliminate(top: FactorTile<M>): Promise<FactorTile<M> | FailedPivot> {
+  async #eliminate(top: FactorColumn<M>): Promise<FactorColumn<M> | FailedPivot> {
     const column = this.#rest.shift()!;
     const below = await this.#own(this.#ops.multiply(rowsFrom(this.#ops, column, this.matrix.tile), top.inverse));
     this.scope.release(column);
@@ -108,29 +94,30 @@ class Factoring<M> {
     return next;
   }
 
-  /** One after another, so that each frees its predecessor before the next needs room. */
+  /** All asked for at once: the factoring of a tile keeps this thread from asking for one after the other. */
   async #subtractFromOthers(below: M): Promise<void> {
-    for (let index = 1; index < this.#rest.length; index++) await this.#subtract(below, index);
+    const others = this.#rest.slice(1).map((_, at) => this.#subtract(below, at + 1));
+    await Promise.allSettled(others);
+    await Promise.all(others);
   }
 
   /** A_il -= L_ij L_lj^T for the block column l that is `index` in the rest. */
-  async #subtract(below: M, index: number): Promise<void> {
-    const old = this.#rest[index]!;
-    const [, width] = this.#ops.shape(old);
+  #subtract(below: M, index: number): Promise<void> {
+    const target = this.#rest[index]!;
+    const [, width] = this.#ops.shape(target);
     const left = rowsFrom(this.#ops, below, index * this.matrix.tile);
     const right = this.#ops.rows(left, 0, width);
-    const product = this.#ops.multiply(left, right, { transposeB: true, alpha: -1, plus: old });
-    this.#rest[index] = await this.#own(product);
-    this.scope.release(old);
+    return this.#ops.addProduct(target, left, right, { transposeB: true, alpha: -1 });
   }
 
   /** L_jj^-T of the tile on top of the rest. */
-  async #factorTile(): Promise<FactorTile<M> | FailedPivot> {
-    const { data, shape } = await downloadTop(this.#ops, this.#rest[0]!);
-    const floors = this.rules.floors[this.#factored.length]!;
-    const inverse = invertedCholesky(data, shape[0]!, { ridge: this.rules.ridge, floors });
-    if (isFailedPivot(inverse)) return inverse;
-    return { inverse: await this.#own(this.#ops.upload(f32(inverse, shape))) };
+  async #factorTile(): Promise<FactorColumn<M> | FailedPivot> {
+    const tile = diagonalTile(this.#ops, this.#rest[0]!);
+    const start = this.#factored.length * this.matrix.tile;
+    const [size] = this.#ops.shape(tile);
+    const rules = { ...this.rules, floors: this.rules.floors.subarray(start, start + size) };
+    const inverse = await (size > LARGEST_DENSE_TILE ? invertedByTiles : invertedHere)(this.#ops, tile, rules);
+    return isFailedPivot(inverse) ? inverse : { inverse: this.scope.adopt(inverse.inverse) };
   }
 
   #own(making: Promise<M>): Promise<M> {
@@ -146,13 +133,30 @@ class Factoring<M> {
   }
 }
 
-/** The diagonal tile of a block column. */
-function downloadTop<M>(ops: MatrixOps<M>, column: M): Promise<TensorOf<'f32'>> {
-  const [, width] = ops.shape(column);
-  return ops.download(ops.rows(column, 0, width));
+type Inverted<M> = Promise<{ readonly inverse: M } | FailedPivot>;
+
+/** L^-T of a small tile, in this thread. */
+async function invertedHere<M>(ops: MatrixOps<M>, tile: M, rules: PivotRules): Inverted<M> {
+  const { data, shape }: TensorOf<'f32'> = await ops.download(tile);
+  const inverse = invertedCholesky(data, shape[0]!, rules);
+  return isFailedPivot(inverse) ? inverse : { inverse: await ops.upload(f32(inverse, shape)) };
 }
 
-/** Rows [start, end of matrix) as a view. */
-export function rowsFrom<M>(ops: MatrixOps<M>, matrix: M, start: number): M {
-  return ops.rows(matrix, start, ops.shape(matrix)[0]);
+/** L^-T of a tile that is factored by tiles itself. */
+async function invertedByTiles<M>(ops: MatrixOps<M>, whole: M, rules: PivotRules): Inverted<M> {
+  const [size] = ops.shape(whole);
+  const tile = defaultTile(size);
+  return withHandles(ops, async (scope) => {
+    const columns = await lowerBlockColumns(ops, whole, tile);
+    for (const column of columns) scope.adopt(column);
+    const factor = await new Factoring(scope, { size, tile, columns }, rules).run();
+    if (isFailedPivot(factor)) return factor;
+    for (const handle of factor.handles) scope.adopt(handle);
+    return { inverse: await inverseTransposed(factor) };
+  });
+}
+
+/** The square on top of a block column. */
+function diagonalTile<M>(ops: MatrixOps<M>, column: M): M {
+  return ops.rows(column, 0, ops.shape(column)[1]);
 }

@@ -2,7 +2,7 @@
 // Knows no model.
 
 import { gramOfRows } from './block-columns.js';
-import type { CholeskyFactor } from './cholesky.js';
+import type { CholeskyFactor } from './cholesky-factor.js';
 import { choleskySolve } from './cholesky-solve.js';
 import {
   type EquationForm,
@@ -75,10 +75,9 @@ function refinedSolve<M>({ factor, keys, lambda }: DualSystem<M>, b: M): Promise
   return withHandles(ops, async (scope) => {
     const x = await scope.own(choleskySolve(factor, b));
     const back = await scope.own(ops.multiply(keys, x, { transposeA: true })); // [k, v]
-    const withoutRidge = await scope.own(ops.multiply(keys, back, { alpha: -1, plus: b }));
+    const residual = await scope.own(ops.addScaled(b, -lambda, x));
+    await ops.addProduct(residual, keys, back, { alpha: -1 });
     scope.release(back);
-    const residual = await scope.own(ops.addScaled(withoutRidge, -lambda, x));
-    scope.release(withoutRidge);
     const correction = await scope.own(choleskySolve(factor, residual));
     return ops.addScaled(x, 1, correction);
   });

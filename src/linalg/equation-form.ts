@@ -3,7 +3,8 @@
 
 import { MalmenError } from '../errors.js';
 import { type BlockColumns, lowerBlockColumns } from './block-columns.js';
-import { type CholeskyFactor, choleskyFactor, isFailedPivot } from './cholesky.js';
+import { choleskyFactor, isFailedPivot } from './cholesky.js';
+import type { CholeskyFactor } from './cholesky-factor.js';
 import type { FailedPivot } from './dense-cholesky.js';
 import { type HandleScope, withHandles } from './handle-scope.js';
 import type { KeyRows } from './key-rows.js';

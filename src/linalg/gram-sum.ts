@@ -48,7 +48,9 @@ export class GramSum<M> {
 
   #sumPending(): Promise<void> {
     return withHandles(this.#ops, async (scope) => {
-      await addGramOfColumns(this.#ops, this.#sums, await scope.own(this.#pending.take()), this.#tile);
+      const rows = await scope.own(this.#pending.take());
+      const transposed = await scope.own(this.#ops.transpose(rows));
+      await addGramOfColumns(this.#ops, this.#sums, transposed, this.#tile);
     });
   }
 

@@ -3,13 +3,11 @@
 
 import type { TensorOf } from '../tensor.js';
 
-export interface ProductOptions<M> {
+export interface ProductOptions {
   readonly transposeA?: boolean;
   readonly transposeB?: boolean;
   /** Factor of the product, 1 unless given. */
   readonly alpha?: number;
-  /** Added to the product; same shape as the result. */
-  readonly plus?: M;
 }
 
 /**
@@ -28,8 +26,12 @@ export interface MatrixOps<M> {
   /** Matrices of one width on top of each other, copied. */
   stackRows(matrices: readonly M[]): Promise<M>;
   transpose(matrix: M): Promise<M>;
-  /** alpha * op(a) op(b) + plus */
-  multiply(a: M, b: M, options?: ProductOptions<M>): Promise<M>;
+  /** alpha * op(a) op(b) */
+  multiply(a: M, b: M, options?: ProductOptions): Promise<M>;
+  /** Overwrites `target`, a matrix or a view of that shape which overlaps neither `a` nor `b`. */
+  setProduct(target: M, a: M, b: M, options?: ProductOptions): Promise<void>;
+  /** Adds to `target`, a matrix or a view of that shape which overlaps neither `a` nor `b`. */
+  addProduct(target: M, a: M, b: M, options?: ProductOptions): Promise<void>;
   /** a + factor * b, of one shape. */
   addScaled(a: M, factor: number, b: M): Promise<M>;
   /** Sum of a_ij * b_ij, in float64. */

@@ -2,7 +2,7 @@
 // Knows no model.
 
 import { addGramOfColumns } from './block-columns.js';
-import type { CholeskyFactor } from './cholesky.js';
+import type { CholeskyFactor } from './cholesky-factor.js';
 import { choleskySolve } from './cholesky-solve.js';
 import {
   type EquationForm,
@@ -39,7 +39,7 @@ export class PrimalEquation<M> implements EquationForm<M> {
 
   async add(rows: KeyRows<M>): Promise<void> {
     const [count] = this.#ops.shape(rows.keys);
-    if (this.#pending.count === 0 && count >= rowsAtOnce) return this.#sum(rows);
+    if (this.#pending.count === 0 && count >= rowsAtOnce) return this.#sumInSlices(rows);
     await this.#pending.add(rows);
     if (this.#pending.count >= rowsAtOnce) await this.#sumPending();
   }
@@ -69,6 +69,15 @@ export class PrimalEquation<M> implements EquationForm<M> {
     this.#ops.release(...this.#gram.splice(0), ...this.#cross.splice(0));
   }
 
+  /** Many rows at once would cost a transposed copy of all of them. */
+  async #sumInSlices({ keys, changes }: KeyRows<M>): Promise<void> {
+    const [count] = this.#ops.shape(keys);
+    for (let start = 0; start < count; start += rowsAtOnce) {
+      const end = Math.min(start + rowsAtOnce, count);
+      await this.#sum({ keys: this.#ops.rows(keys, start, end), changes: this.#ops.rows(changes, start, end) });
+    }
+  }
+
   #sumPending(): Promise<void> {
     return withHandles(this.#ops, async (scope) => {
       const { keys, changes } = await this.#pending.take();
@@ -76,12 +85,15 @@ export class PrimalEquation<M> implements EquationForm<M> {
     });
   }
 
-  async #sum({ keys, changes }: KeyRows<M>): Promise<void> {
-    await addGramOfColumns(this.#ops, this.#gram, keys, this.#sizes.tile);
-    const old = this.#cross[0];
-    const plus = old === undefined ? {} : { plus: old };
-    this.#cross[0] = await this.#ops.multiply(keys, changes, { transposeA: true, ...plus });
-    if (old !== undefined) this.#ops.release(old);
+  /** K is transposed once: rows of K^T are views, and the runtime multiplies them faster than columns of K. */
+  #sum({ keys, changes }: KeyRows<M>): Promise<void> {
+    return withHandles(this.#ops, async (scope) => {
+      const transposed = await scope.own(this.#ops.transpose(keys)); // [k, n]
+      await addGramOfColumns(this.#ops, this.#gram, transposed, this.#sizes.tile);
+      const cross = this.#cross[0];
+      if (cross === undefined) this.#cross[0] = await this.#ops.multiply(transposed, changes);
+      else await this.#ops.addProduct(cross, transposed, changes);
+    });
   }
 }
 

@@ -135,6 +135,21 @@ describe.each(Object.entries(transports))('%s', (_, inThread) => {
       runtime.release(once, twice);
     });
 
+    test('an output overwrites rows of a resident, in place of making one', async () => {
+      const before = await held();
+      const target = await runtime.upload(f32([0, 0, 9, 9, 0, 0], [3, 2]));
+      const compiled = await runtime.compile(doubled, allFed);
+      const view = residentRows(target, 2, 3);
+      const result = await runtime.run(compiled, { x: f32([3, 4], [1, 2]) }, { into: { result: view } });
+      expect((await runtime.download<TensorOf<'f32'>>(target)).data).toEqual(Float32Array.of(0, 0, 9, 9, 6, 8));
+      expect(() => result.host('result')).toThrow("there is no host output 'result'");
+      expect(() => result.kept('result')).toThrow("there is no kept output 'result'");
+      const tooLarge = runtime.run(compiled, { x: firstRows }, { into: { result: view } });
+      await expect(tooLarge).rejects.toThrow('result is f32 [3, 2], its target f32 [1, 2]');
+      runtime.release(target);
+      expect(await held()).toBe(before);
+    });
+
     test('rows are a view that can be fed, viewed again and downloaded', async () => {
       const before = await held();
       const all = await runtime.upload(firstRows);

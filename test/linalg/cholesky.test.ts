@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { BlockColumns } from '../../src/linalg/block-columns.js';
 import { addGramOfColumns, gramOfRows, tileStarts } from '../../src/linalg/block-columns.js';
-import { type CholeskyFactor, choleskyFactor, isFailedPivot } from '../../src/linalg/cholesky.js';
+import { choleskyFactor, isFailedPivot } from '../../src/linalg/cholesky.js';
+import type { CholeskyFactor } from '../../src/linalg/cholesky-factor.js';
 import { choleskySolve } from '../../src/linalg/cholesky-solve.js';
 import { addRidge, combine, norm, product, type Rows, randomRows, toRows, toTensor, transpose } from './float64.js';
 import { ReferenceOps, type RefMatrix } from './reference-ops.js';
@@ -51,6 +52,36 @@ test('the residual is of the order of rounding, for any tile size, and nothing l
   );
 });
 
+/** Tiles of 280 are factored by tiles of 128. */
+const LARGE_TILE = { size: 600, tile: 280 };
+
+test('a tile too large for one thread is factored by tiles of its own', async () => {
+  const ops = new ReferenceOps();
+  const { size, tile } = LARGE_TILE;
+  const k = randomRows(1, 20, size);
+  const a = product(transpose(k), k).map((row) => row.map(Math.fround));
+  const b = randomRows(2, size, 1);
+  const factor = await factorOf(ops, a, tile, 1);
+  const right = await ops.upload(toTensor(b));
+  const solved = await choleskySolve(factor, right);
+  const x = toRows(await ops.download(solved));
+  const ridged = addRidge(a, 1);
+  expect(norm(combine(product(ridged, x), -1, b))).toBeLessThan(1e-5 * norm(ridged) * norm(x));
+  ops.release(solved, right, ...factor.handles);
+  expect(ops.live).toBe(0);
+});
+
+test('in such a tile, too, a pivot that fails is told by its row in the whole matrix', async () => {
+  const ops = new ReferenceOps();
+  const { size, tile } = LARGE_TILE;
+  const bad = 2 * tile - 5;
+  const a = Array.from({ length: size }, (_, r) =>
+    Array.from({ length: size }, (_, c) => (r === c ? (r === bad ? -2 : 1) : 0)),
+  );
+  expect(await choleskyFactor(ops, await blockColumns(ops, a, tile))).toEqual({ row: bad, value: -2 });
+  expect(ops.live).toBe(0);
+});
+
 test('a pivot that fails is told by its row in the whole matrix, and everything is released', async () => {
   await fc.assert(
     fc.asyncProperty(
@@ -87,12 +118,15 @@ test('both Gram matrices are those of float64, whatever the tile and the chunks'
       const k = randomRows(seed, rows, size);
       const keys = await ops.upload(toTensor(k));
       const sums: RefMatrix[] = [];
-      await addGramOfColumns(ops, sums, ops.rows(keys, 0, 1), tile);
-      await addGramOfColumns(ops, sums, ops.rows(keys, 1, rows), tile);
+      const chunks = [
+        await ops.upload(toTensor(transpose(k.slice(0, 1)))),
+        await ops.upload(toTensor(transpose(k.slice(1)))),
+      ];
+      for (const transposed of chunks) await addGramOfColumns(ops, sums, transposed, tile);
       const dual = await gramOfRows(ops, keys, tile);
       await expectLowerHalf(ops, sums, product(transpose(k), k), tile);
       await expectLowerHalf(ops, dual.columns, product(k, transpose(k)), tile);
-      ops.release(keys, ...sums, ...dual.columns);
+      ops.release(keys, ...chunks, ...sums, ...dual.columns);
       expect(ops.live).toBe(0);
     }),
     { numRuns: 40 },

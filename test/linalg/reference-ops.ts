@@ -64,18 +64,30 @@ export class ReferenceOps implements MatrixOps<RefMatrix> {
     return this.#make(matrix.columns, matrix.rows, (r, c) => at(matrix, r, c, true));
   }
 
-  async multiply(a: RefMatrix, b: RefMatrix, options: ProductOptions<RefMatrix> = {}): Promise<RefMatrix> {
-    const { transposeA = false, transposeB = false, alpha = 1, plus } = options;
-    for (const matrix of plus ? [a, b, plus] : [a, b]) checkAlive(matrix);
-    const [rows, inner] = transposeA ? [a.columns, a.rows] : [a.rows, a.columns];
-    const [innerB, columns] = transposeB ? [b.columns, b.rows] : [b.rows, b.columns];
-    if (inner !== innerB) throw new Error(`multiply: inner sizes ${inner} and ${innerB}`);
-    if (plus && (plus.rows !== rows || plus.columns !== columns)) throw new Error('multiply: plus has another shape');
-    return this.#make(rows, columns, (r, c) => {
-      let sum = 0;
-      for (let i = 0; i < inner; i++) sum += at(a, r, i, transposeA) * at(b, i, c, transposeB);
-      return alpha * sum + (plus ? plus.data[r * columns + c]! : 0);
-    });
+  async multiply(a: RefMatrix, b: RefMatrix, options: ProductOptions = {}): Promise<RefMatrix> {
+    const { rows, columns, value } = product(a, b, options);
+    return this.#make(rows, columns, value);
+  }
+
+  async setProduct(target: RefMatrix, a: RefMatrix, b: RefMatrix, options: ProductOptions = {}): Promise<void> {
+    target.data.fill(Number.NaN); // what was there must not be read
+    this.#addInPlace(target, a, b, options, false);
+  }
+
+  async addProduct(target: RefMatrix, a: RefMatrix, b: RefMatrix, options: ProductOptions = {}): Promise<void> {
+    this.#addInPlace(target, a, b, options, true);
+  }
+
+  #addInPlace(target: RefMatrix, a: RefMatrix, b: RefMatrix, options: ProductOptions, add: boolean): void {
+    checkAlive(target);
+    for (const operand of [a, b]) if (overlap(target, operand)) throw new Error('the target overlaps an operand');
+    const { rows, columns, value } = product(a, b, options);
+    if (target.rows !== rows || target.columns !== columns) throw new Error('the target has another shape');
+    if (this.made++ === this.failAt) throw new Error('the device failed');
+    for (let i = 0; i < target.data.length; i++) {
+      const sum = value(Math.floor(i / columns), i % columns);
+      target.data[i] = add ? target.data[i]! + sum : sum;
+    }
   }
 
   async addScaled(a: RefMatrix, factor: number, b: RefMatrix): Promise<RefMatrix> {
@@ -111,6 +123,27 @@ export class ReferenceOps implements MatrixOps<RefMatrix> {
     this.peak = Math.max(this.peak, this.held);
     return { data, rows, columns, base: undefined, released: false };
   }
+}
+
+function product(a: RefMatrix, b: RefMatrix, { transposeA = false, transposeB = false, alpha = 1 }: ProductOptions) {
+  for (const matrix of [a, b]) checkAlive(matrix);
+  const [rows, inner] = transposeA ? [a.columns, a.rows] : [a.rows, a.columns];
+  const [innerB, columns] = transposeB ? [b.columns, b.rows] : [b.rows, b.columns];
+  if (inner !== innerB) throw new Error(`product: inner sizes ${inner} and ${innerB}`);
+  const value = (r: number, c: number) => {
+    let sum = 0;
+    for (let i = 0; i < inner; i++) sum += at(a, r, i, transposeA) * at(b, i, c, transposeB);
+    return alpha * sum;
+  };
+  return { rows, columns, value };
+}
+
+function overlap(a: RefMatrix, b: RefMatrix): boolean {
+  if (a.data.buffer !== b.data.buffer) return false;
+  return (
+    a.data.byteOffset < b.data.byteOffset + b.data.byteLength &&
+    b.data.byteOffset < a.data.byteOffset + a.data.byteLength
+  );
 }
 
 function at(matrix: RefMatrix, row: number, column: number, transposed: boolean): number {
