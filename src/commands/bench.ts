@@ -182,16 +182,22 @@ function jobOf(model: LanguageModel, { what, edits, tokens, answerTokens, layers
   return jobsOf({ task, model, layers: model.layers(layers), pairs: facts, edits: facts, tokens: 'answers', network });
 }
 
-function workOf({ model, editable }: Bench, options: BenchOptions): { lm: LanguageModelWork; edit: EditWork } {
+interface BenchWork {
+  readonly lm: LanguageModelWork;
+  readonly edited: readonly EditWork[];
+}
+
+function workOf({ model, editable }: Bench, options: BenchOptions): BenchWork {
   const { layers, vocabularySize, kind } = model.definition;
-  // A decoder that stands behind an encoder reads the answer only.
-  const readShare = (name: string) =>
-    kind === 'encoder-decoder' && name.startsWith('decoder.') ? options.answerTokens / options.tokens : 1;
-  const size = (from: typeof layers) =>
-    from.reduce((sum, { name, keySize, valueSize }) => sum + keySize * valueSize * readShare(name), 0);
-  const first = layers.indexOf(editable.layers[0]!);
-  const { keySize, valueSize } = editable.layers[0]!;
   const { edits, tokens, answerTokens, rank, blocks } = options;
+  // An encoder reads the prompt only, a decoder that stands behind one the answer only.
+  const read = (layer: string) => {
+    if (kind !== 'encoder-decoder') return tokens;
+    return layer.startsWith('decoder.') ? answerTokens : tokens - answerTokens + 1;
+  };
+  const size = (from: typeof layers) =>
+    from.reduce((sum, { name, keySize, valueSize }) => sum + (keySize * valueSize * read(name)) / tokens, 0);
+  const first = layers.indexOf(editable.layers[0]!);
   const lm = {
     edits,
     tokens,
@@ -199,11 +205,17 @@ function workOf({ model, editable }: Bench, options: BenchOptions): { lm: Langua
     capturedTokens: kind === 'decoder' ? answerTokens : tokens,
     frozen: size(layers.slice(0, first)),
     live: size(layers.slice(first)),
-    head: (kind === 'classifier' ? 2 : vocabularySize) * valueSize,
+    head: (kind === 'classifier' ? 2 : vocabularySize) * editable.layers[0]!.valueSize,
     edited: size(editable.layers),
   };
-  const network = blocks * 2 * (keySize + valueSize) * rank;
-  return { lm, edit: { layers: editable.layers.length, keySize, valueSize, rows: edits * answerTokens, network } };
+  const edited = editable.layers.map(({ name, keySize, valueSize }) => ({
+    keySize,
+    valueSize,
+    // An encoder has no answer: all its tokens are captured.
+    rows: edits * (kind === 'encoder-decoder' ? read(name) : answerTokens),
+    network: blocks * 2 * (keySize + valueSize) * rank,
+  }));
+  return { lm, edited };
 }
 
 async function benchStep(options: BenchOptions, context: CommandContext): Promise<Measured> {
@@ -229,10 +241,10 @@ async function benchStep(options: BenchOptions, context: CommandContext): Promis
       await trainer.train(batches);
       return stages;
     };
-    const { lm, edit } = workOf(setup, options);
+    const { lm, edited } = workOf(setup, options);
     return {
       ...(await withRate(model.runtime, () => repeat(options, context, job))),
-      flops: trainingStepFlops(lm, edit),
+      flops: trainingStepFlops(lm, edited),
     };
   });
 }
@@ -252,15 +264,15 @@ async function benchEdit(options: BenchOptions, context: CommandContext): Promis
       model.runtime.release(...shift.values());
       return {};
     };
-    const { lm, edit } = workOf(setup, options);
-    return { ...(await withRate(model.runtime, () => repeat(options, context, job))), flops: editFlops(lm, edit) };
+    const { lm, edited } = workOf(setup, options);
+    return { ...(await withRate(model.runtime, () => repeat(options, context, job))), flops: editFlops(lm, edited) };
   });
 }
 
 /** One primal solve: twice as many rows as the key size, a quarter of it as value size. */
 async function benchSolve(options: BenchOptions, context: CommandContext): Promise<Measured> {
   const { keySize, seed } = options;
-  const work = { layers: 1, keySize, valueSize: Math.ceil(keySize / 4), rows: 2 * keySize, network: 0 };
+  const work = { keySize, valueSize: Math.ceil(keySize / 4), rows: 2 * keySize, network: 0 };
   const runtime = await openRuntime(runtimeOptions(options));
   try {
     const ops = residentMatrices(runtime);

@@ -3,6 +3,7 @@
 // How it runs, as a whole or block after block in little memory, is its schedule's business.
 
 import type { EditableLayer } from '../models/model.js';
+import { returnBlocksAtOnce } from './allocator.js';
 import { BlockPrograms } from './block-programs.js';
 import { BlockSchedule } from './block-schedule.js';
 import { FrozenCache, type RecordStore } from './frozen-cache.js';
@@ -80,6 +81,7 @@ export class EditableModel {
   ): Promise<EditableModel> {
     const cache = records && new FrozenCache(model.runtime, records);
     const programs = new LanguageModelPrograms(model.definition, layers);
+    if (schedule === 'blocks') returnBlocksAtOnce();
     const running =
       schedule === 'whole'
         ? await WholeSchedule.open(model, layers, programs, cache)

@@ -14,7 +14,7 @@ const block = 40 * 2 ** 20;
 function faults(before: string, env: NodeJS.ProcessEnv = {}): { each: number; kept: number; returned: number } {
   const script = `
     import koffi from 'koffi';
-    import { keepFreedBlocks, returnFreedBlocks } from '${allocator}';
+    import { keepFreedBlocks, returnBlocksAtOnce, returnFreedBlocks } from '${allocator}';
     const c = koffi.load('libc.so.6');
     const [malloc, fill, free] = ['void *malloc(size_t)', 'void *memset(void *, int, size_t)', 'void free(void *)'].map((f) => c.func(f));
     const once = () => { const at = malloc(${block}); fill(at, 1, ${block}); free(at); };
@@ -47,6 +47,12 @@ test.runIf(glibc)('a freed block serves the next one, and goes back to the syste
   const { each, kept, returned } = faults('keepFreedBlocks();');
   expect(each).toBeLessThan(0.01 * faults('').each);
   expect(kept - returned).toBeGreaterThan(0.9 * block);
+});
+
+test.runIf(glibc)('within a limit a freed block goes back at once again', () => {
+  const { each, kept, returned } = faults('keepFreedBlocks(); once(); returnBlocksAtOnce();');
+  expect(each).toBeGreaterThan(0.9 * faults('').each);
+  expect(kept - returned).toBeLessThan(0.1 * block);
 });
 
 test.runIf(glibc)('settings of the user stay', () => {

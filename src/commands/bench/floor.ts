@@ -14,11 +14,11 @@ export interface LanguageModelWork {
   readonly edited: number;
 }
 
+/** Of one edited layer. */
 export interface EditWork {
-  readonly layers: number;
   readonly keySize: number;
   readonly valueSize: number;
-  /** Key rows per layer. */
+  /** Key rows. */
   readonly rows: number;
   /** Hyper-network parameters used per row. */
   readonly network: number;
@@ -29,20 +29,21 @@ export interface EditWork {
  * backwards that give weight gradients and one, of the edits, through the captured tokens only, the head at answer rows, the
  * solve, and the hyper-network forward, then forward and backward.
  */
-export function trainingStepFlops(lm: LanguageModelWork, edit: EditWork): number {
+export function trainingStepFlops(lm: LanguageModelWork, layers: readonly EditWork[]): number {
   const rows = lm.edits * lm.tokens;
   const answers = lm.edits * lm.answerTokens;
   const model = 2 * rows * (3 * lm.frozen + 4 * lm.live + 2 * lm.live + 2 * lm.edited) + captureBackwardFlops(lm);
   const head = 2 * answers * lm.head * (4 + 3);
-  return model + head + solveFlops(edit) + 2 * edit.layers * edit.rows * edit.network * (1 + 3);
+  const solves = sum(layers.map(solveFlops));
+  return model + head + solves + sum(layers.map(({ rows, network }) => 2 * rows * network * (1 + 3)));
 }
 
 /** Editing without learning: one forward, the backward of the capture, the hyper-network forward, the solve. */
-export function editFlops(lm: LanguageModelWork, edit: EditWork): number {
+export function editFlops(lm: LanguageModelWork, layers: readonly EditWork[]): number {
   const rows = lm.edits * lm.tokens;
   const model = 2 * rows * (lm.frozen + lm.live) + captureBackwardFlops(lm);
   const head = 2 * lm.edits * lm.answerTokens * lm.head * 2;
-  return model + head + shiftFlops(edit) + 2 * edit.layers * edit.rows * edit.network;
+  return model + head + sum(layers.map(shiftFlops)) + sum(layers.map(({ rows, network }) => 2 * rows * network));
 }
 
 /** Through the captured tokens, without weight gradients. */
@@ -50,14 +51,18 @@ function captureBackwardFlops({ edits, capturedTokens, live }: LanguageModelWork
   return 2 * edits * capturedTokens * live;
 }
 
-/** Normal equations of all layers with shift and meta-gradient, in the cheaper form. */
-function solveFlops({ layers, keySize: k, valueSize: v, rows: n }: EditWork): number {
+/** A normal equation with shift and meta-gradient, in the cheaper form. */
+function solveFlops({ keySize: k, valueSize: v, rows: n }: EditWork): number {
   const side = Math.min(n, k);
-  return layers * (n * k * side + side ** 3 / 3 + 2 * 2 * side * side * v + 2 * 2 * n * k * v);
+  return n * k * side + side ** 3 / 3 + 2 * 2 * side * side * v + 2 * 2 * n * k * v;
 }
 
-/** Normal equations of all layers, the shift only. */
-export function shiftFlops({ layers, keySize: k, valueSize: v, rows: n }: EditWork): number {
+/** A normal equation, the shift only. */
+export function shiftFlops({ keySize: k, valueSize: v, rows: n }: EditWork): number {
   const side = Math.min(n, k);
-  return layers * (n * k * side + side ** 3 / 3 + 2 * side * side * v + 2 * n * k * v);
+  return n * k * side + side ** 3 / 3 + 2 * side * side * v + 2 * n * k * v;
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
 }
