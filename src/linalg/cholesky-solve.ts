@@ -2,18 +2,16 @@
 // Knows no normal equation.
 
 import { type TensorOf, zeros } from '../tensor.js';
-import { type CholeskyFactor, rowsFrom } from './cholesky-factor.js';
-import { withHandles } from './handle-scope.js';
+import { type CholeskyFactor, type FactorColumn, rowsFrom } from './cholesky-factor.js';
+import { type HandleScope, withHandles } from './handle-scope.js';
 
 /** X of A X = B, all right-hand sides `b` `[size, columns]` at once; `b` stays the caller's. Needs room for two more of it. */
 export async function choleskySolve<M>(factor: CholeskyFactor<M>, b: M): Promise<M> {
-  const { ops } = factor;
-  return withHandles(ops, async (scope) => {
-    const room = await scope.own(ops.stackRows([b]));
-    const y = await scope.own(ops.stackRows([b]));
-    await solveForward(factor, room, y);
-    await solveBackward(factor, y, room);
-    return scope.give(room);
+  return withHandles(factor.ops, async (scope) => {
+    const x = await scope.own(factor.ops.stackRows([b]));
+    const y = await solveForward(scope, factor, x);
+    await solveBackward(scope, factor, async ({ at }) => y[at]!, x);
+    return scope.give(x);
   });
 }
 
@@ -21,45 +19,63 @@ export async function choleskySolve<M>(factor: CholeskyFactor<M>, b: M): Promise
 export async function inverseTransposed<M>(factor: CholeskyFactor<M>): Promise<M> {
   const { ops, size } = factor;
   return withHandles(ops, async (scope) => {
-    const identity = await scope.own(ops.upload(identityMatrix(size)));
-    const inverse = await scope.own(ops.stackRows([identity]));
-    await solveBackward(factor, identity, inverse);
+    const inverse = await scope.own(ops.upload(zeros([size, size])));
+    await solveBackward(scope, factor, (tile) => ops.upload(identityRows(tile, size)), inverse);
     return scope.give(inverse);
   });
 }
 
-function identityMatrix(size: number): TensorOf<'f32'> {
-  const identity = zeros([size, size]);
-  for (let row = 0; row < size; row++) identity.data[row * size + row] = 1;
-  return identity;
+/** Some rows of the identity matrix. */
+function identityRows({ start, end }: FactorTile<unknown>, size: number): TensorOf<'f32'> {
+  const rows = zeros([end - start, size]);
+  for (let row = start; row < end; row++) rows.data[(row - start) * size + row] = 1;
+  return rows;
 }
 
-/** L Y = B into `y`: y_j = L_jj^-1 b_j, and what lies below loses L_ij y_j. Uses up `b`. */
-async function solveForward<M>(factor: CholeskyFactor<M>, b: M, y: M): Promise<void> {
+/** L Y = B: y_j = L_jj^-1 b_j, and what lies below loses L_ij y_j. Uses up `b`; gives Y as tiles of the scope's. */
+async function solveForward<M>(scope: HandleScope<M>, factor: CholeskyFactor<M>, b: M): Promise<M[]> {
   const { ops } = factor;
-  for (const { inverse, below, start, end } of placed(factor)) {
-    const solved = ops.rows(y, start, end);
-    await ops.setProduct(solved, inverse, ops.rows(b, start, end), { transposeA: true });
-    if (below !== undefined) await ops.addProduct(rowsFrom(ops, b, end), below, solved, { alpha: -1 });
+  const tiles: M[] = [];
+  for (const { inverse, below, start, end } of tilesOf(factor)) {
+    const y = await scope.own(ops.multiply(inverse, ops.rows(b, start, end), { transposeA: true }));
+    tiles.push(y);
+    if (below !== undefined) await ops.addProduct(rowsFrom(ops, b, end), below, y, { alpha: -1 });
+  }
+  return tiles;
+}
+
+/**
+ * L^T X = Y into `x`, from the last tile up: x_j = L_jj^-T (y_j - L_below,j^T x_below). What `tileOf` gives of Y is used up and
+ * released.
+ */
+async function solveBackward<M>(
+  scope: HandleScope<M>,
+  factor: CholeskyFactor<M>,
+  tileOf: (tile: FactorTile<M>) => Promise<M>,
+  x: M,
+): Promise<void> {
+  const { ops } = factor;
+  for (const tile of tilesOf(factor).reverse()) {
+    const { inverse, below, start, end } = tile;
+    const y = await scope.own(tileOf(tile));
+    if (below !== undefined) await ops.addProduct(y, below, rowsFrom(ops, x, end), { transposeA: true, alpha: -1 });
+    await ops.setProduct(ops.rows(x, start, end), inverse, y);
+    scope.release(y);
   }
 }
 
-/** L^T X = Y into `x`, from the last tile up: x_j = L_jj^-T (y_j - L_below,j^T x_below). Uses up `y`. */
-async function solveBackward<M>(factor: CholeskyFactor<M>, y: M, x: M): Promise<void> {
-  const { ops } = factor;
-  for (const { inverse, below, start, end } of placed(factor).reverse()) {
-    const right = ops.rows(y, start, end);
-    if (below !== undefined) await ops.addProduct(right, below, rowsFrom(ops, x, end), { transposeA: true, alpha: -1 });
-    await ops.setProduct(ops.rows(x, start, end), inverse, right);
-  }
+/** A block column, its place among the others, and the rows [start, end) of its diagonal tile. */
+interface FactorTile<M> extends FactorColumn<M> {
+  readonly at: number;
+  readonly start: number;
+  readonly end: number;
 }
 
-/** The factor's block columns with the rows [start, end) of their diagonal tiles. */
-function placed<M>({ ops, columns }: CholeskyFactor<M>) {
+function tilesOf<M>({ ops, columns }: CholeskyFactor<M>): FactorTile<M>[] {
   let end = 0;
-  return columns.map((column) => {
+  return columns.map((column, at) => {
     const start = end;
     end += ops.shape(column.inverse)[0];
-    return { ...column, start, end };
+    return { ...column, at, start, end };
   });
 }

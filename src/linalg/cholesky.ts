@@ -96,9 +96,7 @@ class Factoring<M> {
 
   /** All asked for at once: the factoring of a tile keeps this thread from asking for one after the other. */
   async #subtractFromOthers(below: M): Promise<void> {
-    const others = this.#rest.slice(1).map((_, at) => this.#subtract(below, at + 1));
-    await Promise.allSettled(others);
-    await Promise.all(others);
+    await allSettled(...this.#rest.slice(1).map((_, at) => this.#subtract(below, at + 1)));
   }
 
   /** A_il -= L_ij L_lj^T for the block column l that is `index` in the rest. */

@@ -64,8 +64,10 @@ export async function keepHandles<M, R>(ops: MatrixOps<M>, work: (scope: HandleS
   }
 }
 
-/** Like `Promise.all`, but waits for the others before it throws, so that none makes a handle after its scope ended. */
-export async function allSettled<A, B>(first: Promise<A>, second: Promise<B>): Promise<[A, B]> {
-  await Promise.allSettled([first, second]);
-  return Promise.all([first, second]);
+/** Like `Promise.all`, but waits for the others before it throws, so that none makes or uses a handle after its scope ended. */
+export async function allSettled<T extends readonly unknown[]>(
+  ...making: { readonly [K in keyof T]: Promise<T[K]> }
+): Promise<T> {
+  await Promise.allSettled(making);
+  return (await Promise.all(making)) as unknown as T;
 }

@@ -37,10 +37,18 @@ export class PrimalEquation<M> implements EquationForm<M> {
     this.#pending = new KeyRowBuffer(ops);
   }
 
-  async add(rows: KeyRows<M>): Promise<void> {
-    const [count] = this.#ops.shape(rows.keys);
-    if (this.#pending.count === 0 && count >= rowsAtOnce) return this.#sumInSlices(rows);
-    await this.#pending.add(rows);
+  async add({ keys, changes }: KeyRows<M>): Promise<void> {
+    const ops = this.#ops;
+    const [count] = ops.shape(keys);
+    const slice = (start: number, end: number) => ({
+      keys: ops.rows(keys, start, end),
+      changes: ops.rows(changes, start, end),
+    });
+    let start = 0;
+    if (this.#pending.count === 0)
+      for (; start + rowsAtOnce <= count; start += rowsAtOnce) await this.#sum(slice(start, start + rowsAtOnce));
+    if (start === count) return;
+    await this.#pending.add(slice(start, count));
     if (this.#pending.count >= rowsAtOnce) await this.#sumPending();
   }
 
@@ -67,15 +75,6 @@ export class PrimalEquation<M> implements EquationForm<M> {
   release(): void {
     this.#pending.release();
     this.#ops.release(...this.#gram.splice(0), ...this.#cross.splice(0));
-  }
-
-  /** Many rows at once would cost a transposed copy of all of them. */
-  async #sumInSlices({ keys, changes }: KeyRows<M>): Promise<void> {
-    const [count] = this.#ops.shape(keys);
-    for (let start = 0; start < count; start += rowsAtOnce) {
-      const end = Math.min(start + rowsAtOnce, count);
-      await this.#sum({ keys: this.#ops.rows(keys, start, end), changes: this.#ops.rows(changes, start, end) });
-    }
   }
 
   #sumPending(): Promise<void> {

@@ -3,6 +3,7 @@
 import { expect, test } from 'vitest';
 import { bench } from '../../src/commands/bench.js';
 import { benchOptions } from '../../src/commands/options.js';
+import { LanguageModel } from '../../src/engine/language-model.js';
 import { goldenModels } from '../parity/golden-folder.js';
 import { collecting } from './tiny-world.js';
 
@@ -17,3 +18,21 @@ test.each(cases)('$what of $name', async ({ folder, what }) => {
   expect(result.peakRssBytes).toBeGreaterThan(0);
   if (what === 'step') expect(Object.keys(result.stages)).toContain('locality');
 });
+
+const encoderDecoders = models.filter(({ kind }) => kind === 'encoder-decoder');
+
+test.each(encoderDecoders)(
+  'the floor of $name takes rows from all five tokens of the encoder, two of the decoder',
+  async ({ folder }) => {
+    const size = { edits: 4, tokens: 6, answerTokens: 2, blocks: 3, repeats: 1, warmUp: false };
+    const flopsOf = async (rank: number) =>
+      (await bench(benchOptions.parse({ what: 'edit', model: folder, ...size, rank }), collecting())).flops;
+    const model = await LanguageModel.open(folder);
+    const perRank = model.layers().map(({ name, keySize, valueSize }) => {
+      const rows = 4 * (name.startsWith('encoder.') ? 5 : 2);
+      return 2 * rows * 3 * 2 * (keySize + valueSize);
+    });
+    await model.close();
+    expect((await flopsOf(8)) - (await flopsOf(7))).toBe(perRank.reduce((sum, flops) => sum + flops, 0));
+  },
+);

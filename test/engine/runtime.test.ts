@@ -62,6 +62,30 @@ test.runIf(process.platform === 'linux')('a session gets the threads asked for, 
   expect(await threadsOfSession()).toBe(physicalCores() - 1);
 });
 
+/** Processor time of this process for each second that passes while a runtime has something to do now and then. */
+async function loadBetweenRuns(): Promise<number> {
+  const runtime = await openRuntime({ device: 'cpu', inThread: true, threads: 2 });
+  const compiled = await runtime.compile(
+    makeProgram({ result: b.gemm(b.input('x', ['n', 'n']), b.input('x', ['n', 'n'])) }),
+    allFed,
+  );
+  const x = normal(4, [256, 256]);
+  await runtime.run(compiled, { x });
+  const [before, start] = [process.cpuUsage(), performance.now()];
+  for (let i = 0; i < 30; i++) {
+    await runtime.run(compiled, { x });
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  const { user, system } = process.cpuUsage(before);
+  const passed = performance.now() - start;
+  await runtime.close();
+  return (user + system) / 1000 / passed;
+}
+
+test('threads sleep between runs instead of spinning on cores that others need', async () => {
+  expect(await loadBetweenRuns()).toBeLessThan(0.6); // 0.1; spinning, above 1
+});
+
 const transports = { 'in thread': true, worker: false } as const;
 
 describe.each(Object.entries(transports))('%s', (_, inThread) => {

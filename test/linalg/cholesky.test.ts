@@ -4,7 +4,7 @@ import type { BlockColumns } from '../../src/linalg/block-columns.js';
 import { addGramOfColumns, gramOfRows, tileStarts } from '../../src/linalg/block-columns.js';
 import { choleskyFactor, isFailedPivot } from '../../src/linalg/cholesky.js';
 import type { CholeskyFactor } from '../../src/linalg/cholesky-factor.js';
-import { choleskySolve } from '../../src/linalg/cholesky-solve.js';
+import { choleskySolve, inverseTransposed } from '../../src/linalg/cholesky-solve.js';
 import { addRidge, combine, norm, product, type Rows, randomRows, toRows, toTensor, transpose } from './float64.js';
 import { ReferenceOps, type RefMatrix } from './reference-ops.js';
 
@@ -156,6 +156,22 @@ test('factoring needs room for one block column and one tile beside the matrix',
   const factor = await choleskyFactor(ops, matrix);
   expect(ops.peak).toBeLessThanOrEqual(before + size * tile + tile * tile);
   expect(isFailedPivot(factor)).toBe(false);
+});
+
+test('the inverse of a factor needs room for itself and one row of tiles', async () => {
+  const ops = new ReferenceOps();
+  const [size, tile] = [40, 8];
+  const zero = Array.from({ length: size }, () => new Array<number>(size).fill(0));
+  const a = addRidge(
+    zero.map((row, r) => row.map((_, c) => 1 / (1 + Math.abs(r - c)))),
+    1,
+  );
+  const factor = await factorOf(ops, a, tile);
+  const before = ops.held;
+  ops.peak = before;
+  const inverse = toRows(await ops.download(await inverseTransposed(factor)));
+  expect(norm(combine(product(a, product(inverse, transpose(inverse))), -1, addRidge(zero, 1)))).toBeLessThan(1e-4);
+  expect(ops.peak).toBeLessThanOrEqual(before + size * size + size * tile);
 });
 
 test('a pivot that is only rounding noise has failed', async () => {

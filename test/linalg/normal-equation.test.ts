@@ -322,6 +322,20 @@ async function failure(work: Promise<unknown>): Promise<Error> {
   );
 }
 
+test('rows that come all at once are not copied all at once', async () => {
+  const [rows, k, v] = [8192, 4, 2];
+  const ops = new ReferenceOps();
+  const given = problem(1, rows, k, v, 1);
+  const [keys, changes] = [await ops.upload(toTensor(given.keys)), await ops.upload(toTensor(given.changes))];
+  const before = ops.held;
+  const equation = openNormalEquation(ops, options(given, { form: 'primal' }));
+  await equation.add(keys, changes);
+  expect(ops.peak - before).toBeLessThanOrEqual(k * k + k * v + 4 * 1024 * (k + v));
+  equation.release();
+  ops.release(keys, changes);
+  expect(ops.live).toBe(0);
+});
+
 test('memory stays within what the two forms document', async () => {
   const [k, v, tile, chunk] = [48, 16, 4, 64];
   const lowerHalf = (size: number) => (size * size + size * tile) / 2;
