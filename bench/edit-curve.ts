@@ -7,7 +7,8 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { verifyWeights } from '../src/checkpoint/verify-weights.js';
-import { keptInRound, keptPairs } from '../src/commands/kept-prompts.js';
+import { keptInRound, keptPrompts } from '../src/commands/kept-prompts.js';
+import { answeredByModel } from '../src/commands/made-up-subjects.js';
 import type { EditRecord } from '../src/data/record.js';
 import { readRecords } from '../src/data/spec.js';
 import { type TokenizedRecord, tokenizeRecords } from '../src/data/tokenized-record.js';
@@ -31,8 +32,11 @@ const { values: options } = parseArgs({
     // Default: as the editor was trained.
     rounds: { type: 'string' },
     'lambda-scale': { type: 'string' },
-    // Facts that must stay, as of `malmen edit`: as many prompts of them a round as there are facts to edit, 100 at least.
+    // Facts that must stay, as of `malmen edit`: so many prompts of them a round for each fact to edit, and for 100 at least.
     keep: { type: 'string' },
+    'keep-share': { type: 'string', default: '1' },
+    // Prompts about made-up subjects among them.
+    'made-up': { type: 'string', default: '0' },
     // Rephrasings of each fact that the edit learns from; they are then not scored, whatever the editor.
     wordings: { type: 'string', default: '0' },
     // As of `malmen edit`.
@@ -83,11 +87,14 @@ async function openEditor(model: LanguageModel, path: string, hash: string): Pro
 }
 
 /** The facts of `--keep` for each round of an edit, where its editor can keep facts. */
-async function keptBeside(group: readonly TokenizedRecord[], editor: Editor) {
+async function keptBeside(group: readonly TokenizedRecord[], editable: EditableModel, editor: Editor) {
   if (options.keep === undefined || !(editor instanceof HyperEditor && editor.method.damped)) return {};
-  const pairs = await keptPairs(subject, group, { keep: options.keep });
-  const keepPrompts = Math.max(100, group.length);
-  return { kept: keptInRound(subject, pairs, { keepPrompts, seed: 0, batch: 100 }) };
+  const keeping = { keep: options.keep, keepMadeUp: Number(options['made-up']), seed: 0, batch: 100 };
+  const { known, madeUp } = await keptPrompts(subject, group, keeping);
+  const quiet = { emit: () => {}, signal: new AbortController().signal };
+  const pairs = [...known, ...(await answeredByModel(subject, editable, madeUp, keeping, quiet))];
+  const keepPrompts = Number(options['keep-share']) * Math.max(100, group.length);
+  return { kept: keptInRound(subject, pairs, { ...keeping, keepPrompts }) };
 }
 
 /** The first rephrasings as wordings that the edit learns from. */
@@ -112,7 +119,7 @@ async function measure(
     const start = performance.now();
     const groups = groupsOf(records, count);
     for (const group of groups) {
-      const kept = await keptBeside(group, editor);
+      const kept = await keptBeside(group, editable, editor);
       rows.push(
         ...(await scoreEdit(editable, editor, group, { batch: 100, rounds, lambdaScale, ...kept, ...held })).rows,
       );

@@ -1,6 +1,7 @@
-// Facts that must stay while others are edited (`edit --keep`): a sample of them for each round.
+// Facts that must stay while others are edited (`edit --keep`), and what the model says of made-up subjects: a sample for each round.
 
 import { knownPairs } from '../data/known-pairs.js';
+import type { EditRecord } from '../data/record.js';
 import { readRecords } from '../data/spec.js';
 import { splitIntoBatches } from '../data/split-batches.js';
 import type { TokenizedRecord } from '../data/tokenized-record.js';
@@ -8,25 +9,54 @@ import type { TokenPair } from '../data/tuple.js';
 import type { AnswerBatch } from '../editors/editor.js';
 import { MalmenError } from '../errors.js';
 import { Random } from '../util/random.js';
+import { aboutMadeUp } from './made-up-subjects.js';
 import type { EditOptions } from './options.js';
 import { type Subject, tokenizeFor } from './subject.js';
 
+/** What must stay. */
+export interface KeptPrompts {
+  /** Prompts of facts, each under its true answer. */
+  readonly known: readonly TokenPair[];
+  /** Prompts about made-up subjects: the model has still to answer them. */
+  readonly madeUp: readonly TokenPair[];
+}
+
 /**
- * All prompts of the facts to keep, each under its true answer; none without `--keep`. A fact that is edited in any of its words is not kept.
- * @throws MalmenError `bad-input` when no record says what is true
+ * All prompts of the facts to keep, none without `--keep`; a fact that is edited in any of its words is not kept.
+ * @throws MalmenError `bad-input` when no record says what is true, or none can be asked of made-up subjects
  */
-export async function keptPairs(
+export async function keptPrompts(
   subject: Subject,
   edited: readonly TokenizedRecord[],
-  { keep }: Pick<EditOptions, 'keep'>,
+  options: Pick<EditOptions, 'keep' | 'keepMadeUp' | 'seed'>,
+): Promise<KeptPrompts> {
+  const { keep, keepMadeUp } = options;
+  if (keep === undefined && keepMadeUp > 0)
+    throw new MalmenError('bad-input', `--keep-made-up ${keepMadeUp}: ${noKeep}`);
+  if (keep === undefined) return { known: [], madeUp: [] };
+  const records = await readRecords(keep);
+  const known = await knownToStay(subject, edited, { keep, records });
+  if (keepMadeUp === 0) return { known, madeUp: [] };
+  return { known, madeUp: await aboutMadeUp(subject, { edited, records, known }, options) };
+}
+
+const noKeep = 'made-up prompts are prompts of the facts to keep about other subjects; add --keep';
+
+interface ToKeep {
+  readonly keep: string;
+  readonly records: readonly EditRecord[];
+}
+
+async function knownToStay(
+  subject: Subject,
+  edited: readonly TokenizedRecord[],
+  { keep, records }: ToKeep,
 ): Promise<TokenPair[]> {
-  if (keep === undefined) return [];
-  const records = await tokenizeFor(subject, await readRecords(keep));
   const changed = new Set(
     edited.flatMap(({ edit, wordings = [], rephrasings }) => [edit, ...wordings, ...rephrasings].map(promptText)),
   );
   const stays = (pairs: readonly TokenPair[]) => !pairs.some((pair) => changed.has(promptText(pair)));
-  const pairs = records.map(knownPairs).filter(stays).flat();
+  const pairs = (await tokenizeFor(subject, records)).map(knownPairs).filter(stays).flat();
   if (pairs.length > 0) return pairs;
   throw new MalmenError(
     'bad-input',

@@ -182,7 +182,14 @@ export const editOptions = z.strictObject({
     .describe(
       'facts that must stay, which say what is true (`was`): from the second round on, some are captured beside the edits, and what the shift has damaged is repaired; a KIND:PATH as for --records',
     ),
-  keepPrompts: count().default(1000).describe('prompts of --keep drawn for each round'),
+  keepPrompts: count().default(1000).describe('prompts drawn for each round, of --keep and --keep-made-up together'),
+  keepMadeUp: z
+    .int()
+    .nonnegative()
+    .default(0)
+    .describe(
+      'so many prompts of --keep about made-up subjects (tokens of the vocabulary) stay too, under what the model says of them before the edit: it then spares subjects that nobody named; takes more rounds',
+    ),
   layers: layers.describe('layers to fine-tune (only with --editor ft)'),
   batch: count().default(100).describe('prompts per pass through the language model'),
   ftSteps: count().default(20).describe('fine-tuning steps over all facts (only with --editor ft)'),

@@ -10,13 +10,20 @@ import { type EditResult, edit } from '../../src/commands/edit.js';
 import { eval as evaluate } from '../../src/commands/eval.js';
 import { type FitResult, fit } from '../../src/commands/fit.js';
 import { inspect } from '../../src/commands/inspect.js';
+import { keptPrompts } from '../../src/commands/kept-prompts.js';
+import { answeredByModel } from '../../src/commands/made-up-subjects.js';
 import { askOptions, evalOptions, inspectOptions } from '../../src/commands/options.js';
+import { type Subject, tokenizeFor, withSubject } from '../../src/commands/subject.js';
 import { train } from '../../src/commands/train.js';
 import { readRecords } from '../../src/data/spec.js';
 import { tokenizeRecords } from '../../src/data/tokenized-record.js';
+import type { TokenPair } from '../../src/data/tuple.js';
 import { loadEditor, readEditorDescription } from '../../src/editors/editor-folder.js';
+import type { EditableModel } from '../../src/engine/editable-model.js';
 import { LanguageModel } from '../../src/engine/language-model.js';
 import { MemoryRecords } from '../../src/engine/memory-records.js';
+import { success } from '../../src/eval/metrics.js';
+import { predictPairs } from '../../src/eval/predict.js';
 import { scoreEdit } from '../../src/eval/score-edit.js';
 import { openTokenizer } from '../../src/tokenizer/tokenizer.js';
 import { collecting, editTiny, fitTiny, type TinyWorld, tinyWorld, trainTiny } from './tiny-world.js';
@@ -239,6 +246,72 @@ describe('edit --keep', () => {
     const editor = world.path('undamped');
     await train(trainTiny(world, { out: editor, steps: 1, damped: false }), collecting());
     return { editor };
+  }
+});
+
+describe('edit --keep-made-up', () => {
+  const keeping = { keep: () => `${world.data}#20:`, rounds: 6, lambdaScale: 1, generate: false };
+  const options = (more: object) => editTiny(world, { ...keeping, keep: keeping.keep(), ...more });
+
+  /** Prompts about made-up subjects of another seed than the edit's, under what the unedited model says of them. */
+  async function withUnedited<R>(
+    use: (asked: { editable: EditableModel; pairs: readonly TokenPair[]; subject: Subject }) => Promise<R>,
+  ): Promise<R> {
+    return withSubject({ model: world.path('lm'), device: 'cpu' }, collecting(), async (subject) => {
+      const records = await tokenizeFor(subject, await readRecords(`${world.data}#20`));
+      const { madeUp } = await keptPrompts(subject, records, { keep: keeping.keep(), keepMadeUp: 300, seed: 1 });
+      const editable = await subject.model.editing(subject.model.layers());
+      const pairs = await answeredByModel(subject, editable, madeUp, { batch: 50 }, collecting());
+      return use({ editable, pairs, subject });
+    });
+  }
+
+  /** Share of these prompts whose whole answer is the most likely one under the saved checkpoint. */
+  async function stillSaid(model: string, pairs: readonly TokenPair[]): Promise<number> {
+    return withSubject({ model, device: 'cpu' }, collecting(), async (subject) => {
+      const editable = await subject.model.editing([]);
+      const found = await predictPairs(editable, [editable.base], pairs, { batch: 50 });
+      return found.filter(([said]) => success(said!) === 1).length / pairs.length;
+    });
+  }
+
+  test('keeps what the model says: of made-up subjects that the edit has not seen more stays than without', async () => {
+    const without = await edit(options({ out: world.path('named') }), collecting());
+    const beside = await edit(options({ keepMadeUp: 400, keepPrompts: 200, out: world.path('made-up') }), collecting());
+    await edit(options({ keepMadeUp: 400, keepPrompts: 200, out: world.path('made-up-again') }), collecting());
+    const pairs = await withUnedited(async (asked) => asked.pairs);
+    expect(await stillSaid(world.path('lm'), pairs)).toBe(1);
+    expect(await stillSaid(beside.out, pairs)).toBeGreaterThan((await stillSaid(without.out, pairs)) + 0.05);
+    const [first, again] = ['made-up', 'made-up-again'].map((name) =>
+      readFile(world.path(`${name}/shift.safetensors`)),
+    );
+    expect(await again).toEqual(await first);
+  });
+
+  test('none is a prompt that the edit is judged by, and each can be read with its answer', async () => {
+    await withUnedited(async ({ pairs, subject: { tokenizer } }) => {
+      const texts = await tokenizer.decode(pairs.map(({ prompt }) => prompt));
+      const records = await readRecords(`${world.data}#20`);
+      const judged = records.flatMap(({ edit: own, rephrasings, unrelated }) => [own, ...rephrasings, ...unrelated]);
+      for (const { prompt } of judged) expect(texts).not.toContain(prompt);
+      expect(pairs.length).toBeGreaterThan(200);
+      for (const { prompt, answer } of pairs) expect(prompt.length + answer.length - 1).toBeLessThanOrEqual(24);
+    });
+  });
+
+  test.each<[string, () => object | Promise<object>, string]>([
+    ['without facts to keep', () => ({ keep: undefined }), 'add --keep'],
+    ['where nothing names its subject', nameless, 'names its subject'],
+  ])('%s is refused', async (_, more, words) => {
+    const asked = options({ keepMadeUp: 5, ...(await more()), out: world.path('never') });
+    await expect(edit(asked, collecting())).rejects.toThrow(words);
+    await expect(stat(world.path('never'))).rejects.toThrow();
+  });
+
+  async function nameless(): Promise<object> {
+    const rows = (await readRecords(keeping.keep())).map(({ subject: _, ...record }) => record);
+    await writeFile(world.path('nameless.jsonl'), rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
+    return { keep: `jsonl:${world.path('nameless.jsonl')}` };
   }
 });
 
