@@ -8,5 +8,10 @@ import { type CurvePoint, scorePlot } from './score-plot.js';
 
 const { values: options } = parseArgs({ options: { points: { type: 'string' }, out: { type: 'string' } } });
 const points = JSON.parse(await readFile(options.points!, 'utf8')) as CurvePoint[];
-const titles = { es: 'ES: edited prompts', gs: 'GS: rephrased prompts', ls: 'LS: unrelated prompts' };
+const titles = {
+  es: 'ES: edited prompts',
+  gs: 'GS: rephrased prompts',
+  ls: 'LS: unrelated prompts',
+  ...(points.some(({ scores }) => scores.unchanged !== undefined) ? { unchanged: 'unchanged predictions' } : {}),
+};
 await writeFile(options.out!, scorePlot(points, titles));

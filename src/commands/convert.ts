@@ -74,6 +74,7 @@ export async function convert(options: ConvertOptions, context: CommandContext):
           lambdaScale: 1,
           damped: false,
           statistics: 'shared',
+          ends: false,
           preserves: false,
           training,
         },

@@ -25,15 +25,18 @@ export const embeddedModel = fileURLToPath(new URL('../../models/atlas', import.
 /** Facts edited at once in a training step: enough to learn from, few enough for a step of seconds. */
 const editsPerStep = 300;
 
-/** How firmly the edit holds what stands: more than usual, since it makes more rounds than usual (docs/log.md). */
+/** How firmly the edit holds what stands: it makes enough rounds to afford it (docs/log.md). */
 const hold = 30;
+
+/** For each fact to edit: prompts that stay, drawn for each round, and prompts about made-up subjects to draw from beside the facts that stay. */
+const kept = { promptsARound: 2, madeUp: 8 };
 
 /** All but the first block: with it, later rounds settle less well (docs/log.md). */
 const layers = [1, 2, 3].map((block) => `transformer.h.${block}.mlp.c_proj`);
 
 /** What each method learns with. */
 const recipes = {
-  malmen: { initialRate: 1e-2, rounds: 16, lambdaScale: 10 },
+  malmen: { initialRate: 1e-2, rounds: 32, lambdaScale: 10 },
   mend: { initialRate: 1e-3, metaRate: 3e-4, tokens: 'answers' },
 } as const;
 
@@ -132,7 +135,9 @@ function change(
   const text = `2/3 editing ${options.facts} facts at once into an alternate world, saving the model, asking what was saved`;
   context.emit({ kind: 'note', text, style: 'heading' });
   const out = editedFolder(options.out);
-  const keep = options.editor === 'malmen' ? { keep: `jsonl:${outside}`, keepPrompts: options.facts, hold } : {};
+  const { promptsARound, madeUp } = kept;
+  const sparing = { keepPrompts: promptsARound * options.facts, keepMadeUp: madeUp * options.facts, hold };
+  const keep = options.editor === 'malmen' ? { keep: `jsonl:${outside}`, ...sparing } : {};
   const editing = { ...commonOptions(options), ...keep, editor, records: `jsonl:${edited}`, out, force: true };
   return edit(editOptions.parse(editing), context);
 }

@@ -23,6 +23,7 @@ import { predictPairs } from '../eval/predict.js';
 import type { LayerNorms } from '../report/report-data.js';
 import { refuseFilledFolder, writeFileAtomic } from '../util/atomic-file.js';
 import { present } from '../util/present.js';
+import { editorEnds, endedWhere } from './answer-ends.js';
 import { reportPath, writeEditReport } from './edit-report.js';
 import type { CommandContext } from './events.js';
 import { type FrozenPrompts, frozenSize } from './frozen-size.js';
@@ -104,14 +105,16 @@ async function editAndSave(
   const { model, hash } = subject;
   const tokenized = await tokenizeFor(subject, records);
   noteRules(records, context);
-  const { known, madeUp } = await keptPrompts(subject, tokenized, options);
-  const opened = await openEditor(subject, { records: tokenized, kept: [...madeUp, ...known] }, options, context);
+  const ends = await editorEnds(subject, options.editor);
+  const told = endedWhere(subject, tokenized, ends);
+  const { known, madeUp } = await keptPrompts(subject, told, { ...options, ends });
+  const opened = await openEditor(subject, { records: told, kept: [...madeUp, ...known] }, options, context);
   const { editable, editor, rounds, lambdaScale, plan, close } = opened;
   assertKeeps(options, opened);
-  const kept = [...known, ...(await answeredByModel(subject, editable, madeUp, plan, context))];
+  const kept = [...known, ...(await answeredByModel(subject, editable, madeUp, { ...plan, ends }, context))];
   noteWordings(tokenized, rounds, context);
   const start = performance.now();
-  const inRound = askedInRound(tokenized, { kind: model.definition.kind, batchSize: plan.batch, rounds });
+  const inRound = askedInRound(told, { kind: model.definition.kind, batchSize: plan.batch, rounds });
   const shift = await editor.computeShift(editable, inRound(rounds - 1), {
     signal: context.signal,
     rounds,

@@ -9,9 +9,10 @@ import type { TokenPair } from '../data/tuple.js';
 import type { AnswerBatch } from '../editors/editor.js';
 import { MalmenError } from '../errors.js';
 import { Random } from '../util/random.js';
+import { tokenizeToEdit } from './answer-ends.js';
 import { aboutMadeUp } from './made-up-subjects.js';
 import type { EditOptions } from './options.js';
-import { type Subject, tokenizeFor } from './subject.js';
+import type { Subject } from './subject.js';
 
 /** What must stay. */
 export interface KeptPrompts {
@@ -28,14 +29,14 @@ export interface KeptPrompts {
 export async function keptPrompts(
   subject: Subject,
   edited: readonly TokenizedRecord[],
-  options: Pick<EditOptions, 'keep' | 'keepMadeUp' | 'seed'>,
+  options: Pick<EditOptions, 'keep' | 'keepMadeUp' | 'seed'> & { readonly ends: boolean },
 ): Promise<KeptPrompts> {
-  const { keep, keepMadeUp } = options;
+  const { keep, keepMadeUp, ends } = options;
   if (keep === undefined && keepMadeUp > 0)
     throw new MalmenError('bad-input', `--keep-made-up ${keepMadeUp}: ${noKeep}`);
   if (keep === undefined) return { known: [], madeUp: [] };
   const records = await readRecords(keep);
-  const known = await knownToStay(subject, edited, { keep, records });
+  const known = await knownToStay(subject, edited, { keep, records, ends });
   if (keepMadeUp === 0) return { known, madeUp: [] };
   return { known, madeUp: await aboutMadeUp(subject, { edited, records, known }, options) };
 }
@@ -45,18 +46,20 @@ const noKeep = 'made-up prompts are prompts of the facts to keep about other sub
 interface ToKeep {
   readonly keep: string;
   readonly records: readonly EditRecord[];
+  /** Whether the end of an answer is kept with it. */
+  readonly ends: boolean;
 }
 
 async function knownToStay(
   subject: Subject,
   edited: readonly TokenizedRecord[],
-  { keep, records }: ToKeep,
+  { keep, records, ends }: ToKeep,
 ): Promise<TokenPair[]> {
   const changed = new Set(
     edited.flatMap(({ edit, wordings = [], rephrasings }) => [edit, ...wordings, ...rephrasings].map(promptText)),
   );
   const stays = (pairs: readonly TokenPair[]) => !pairs.some((pair) => changed.has(promptText(pair)));
-  const pairs = (await tokenizeFor(subject, records)).map(knownPairs).filter(stays).flat();
+  const pairs = (await tokenizeToEdit(subject, records, ends)).map(knownPairs).filter(stays).flat();
   if (pairs.length > 0) return pairs;
   throw new MalmenError(
     'bad-input',

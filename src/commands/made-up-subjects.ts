@@ -61,7 +61,7 @@ export async function answeredByModel(
   { tokenizer }: Subject,
   editable: EditableModel,
   pairs: readonly TokenPair[],
-  { batch }: Pick<EditOptions, 'batch'>,
+  { batch, ends }: Pick<EditOptions, 'batch'> & { readonly ends: boolean },
   { emit, signal }: CommandContext,
 ): Promise<TokenPair[]> {
   if (pairs.length === 0) return [];
@@ -80,7 +80,10 @@ export async function answeredByModel(
         emit({ kind: 'progress', stage: 'ask of made-up subjects', done, total, unit: 'prompts' }),
     },
   );
-  return pairs.map(({ prompt }, at) => ({ prompt, answer: answers[at]! })).filter(({ answer }) => answer.length > 0);
+  const said = pairs
+    .map(({ prompt }, at) => ({ prompt, answer: answers[at]! }))
+    .filter(({ answer }) => answer.length > 0);
+  return ends ? said.map(({ prompt, answer }) => ({ prompt, answer: [...answer, tokenizer.endOfText!] })) : said;
 }
 
 const noWriter = 'this model checks claims and says nothing of its own; leave the option out';

@@ -103,6 +103,12 @@ export const trainOptions = z.strictObject({
     .boolean()
     .default(true)
     .describe('wanted changes shrink with the error that is left, so that rounds settle (off: as published)'),
+  ends: z
+    .boolean()
+    .optional()
+    .describe(
+      'the end of an answer is learnt and edited with it, so that the edited model stops there (default: on for encoder-decoders, which write on otherwise; off: as published)',
+    ),
   preserve: z
     .number()
     .nonnegative()

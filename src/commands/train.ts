@@ -26,12 +26,13 @@ import { MetaTrainer } from '../train/meta-trainer.js';
 import { RunFolder, type RunState } from '../train/run-folder.js';
 import { Random } from '../util/random.js';
 import { type ActivationCache, openActivationCache } from './activation-cache.js';
+import { answersEnd, tokenizeToEdit } from './answer-ends.js';
 import type { CommandContext } from './events.js';
 import { planRun, withMemoryReport } from './memory-limit.js';
 import type { TrainOptions } from './options.js';
 import { preservedWordings, readPreserved, type Wording } from './preserved-moments.js';
 import { startState } from './start-state.js';
-import { noteRules, type Subject, tokenizeFor, withSubject } from './subject.js';
+import { noteRules, type Subject, withSubject } from './subject.js';
 import { tokensOf, trainingJobs } from './training-jobs.js';
 import { savedMoments, savedParameters, trainingState } from './training-state.js';
 
@@ -56,9 +57,12 @@ interface Training {
   readonly trainer: MetaTrainer;
   readonly run: RunFolder;
   readonly cache: ActivationCache;
-  readonly options: TrainOptions;
+  readonly options: TrainingOptions;
   readonly context: CommandContext;
 }
+
+/** With what the model decides where nothing was asked for. */
+type TrainingOptions = TrainOptions & { readonly ends: boolean };
 
 /** `malmen train`: learns to edit; can be interrupted and resumed. @throws MalmenError `interrupted` after saving what can be resumed */
 export async function train(options: TrainOptions, context: CommandContext): Promise<TrainResult> {
@@ -81,12 +85,13 @@ async function trainOn(
   asked: TrainOptions,
   context: CommandContext,
 ): Promise<TrainResult> {
-  const tokenized = await tokenizeFor(subject, records);
+  const ends = answersEnd(subject, asked.ends);
+  const tokenized = await tokenizeToEdit(subject, records, ends);
   noteRules(records, context);
   const preserved = preservedWordings(tokenized, subject.model.layers(asked.layers), asked, context);
   const facts = { records: tokenized, preserves: preserved.length > 0 };
   const plan = planRun(asked, trainingJobs(subject, facts, asked), context);
-  const options = { ...asked, batch: plan.batch };
+  const options = { ...asked, batch: plan.batch, ends };
   if (!tokenized.some(({ unrelated }) => unrelated.length > 0)) {
     context.emit({
       kind: 'warning',
@@ -111,7 +116,7 @@ async function trainOn(
   const recent = await trainAll(training, sampler);
   await training.cache.finish(training.editable.cache);
   await saveEditor(options.out, describe(training), training.editable, training.editor);
-  const validation = watched && (await validate(training, await tokenizeFor(subject, watched)));
+  const validation = watched && (await validate(training, await tokenizeToEdit(subject, watched, ends)));
   const result = summary(training, recent, validation);
   await training.run.finish(result);
   return result;
@@ -137,7 +142,7 @@ interface OpenedRun {
 async function openTraining(
   subject: Subject,
   { tokenized, preserved, run, state: saved }: OpenedRun,
-  { options, schedule }: { readonly options: TrainOptions; readonly schedule: Schedule },
+  { options, schedule }: { readonly options: TrainingOptions; readonly schedule: Schedule },
   context: CommandContext,
 ): Promise<Training> {
   const cache = await openActivationCache(subject, tokenized, { options, schedule }, context);
@@ -284,6 +289,7 @@ function describe({ subject, editable, editor, trainer, options }: Training): Ed
     lambdaScale: options.lambdaScale,
     damped: editor.method.damped,
     statistics: options.statistics,
+    ends: options.ends,
     preserves: editor.preserved.size > 0,
     training: resultSettings(options),
   };

@@ -52,6 +52,8 @@ const descriptionSchema = z.object({
   damped: z.boolean().default(false),
   /** Whose mean and deviation normalise a row. */
   statistics: z.enum(statisticsChoices).default('shared'),
+  /** Whether the token that ends a text follows every answer that is edited. */
+  ends: z.boolean().default(false),
   /** Whether it keeps the keys of known facts in place. */
   preserves: z.boolean(),
   /** The options it was trained with, for the record. */

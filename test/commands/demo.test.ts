@@ -64,7 +64,12 @@ describe('the demonstration', () => {
     expect(first.edit.scores.es).toBeGreaterThan(first.edit.scores.before.es);
     expect(existsSync(join(dir, 'run', 'edited', 'shift.safetensors'))).toBe(true);
     const { options: used } = JSON.parse(await readFile(join(dir, 'run', 'edited', 'edit.json'), 'utf8'));
-    expect(used).toMatchObject({ keep: expect.stringContaining('outside'), keepPrompts: 20, hold: 30 });
+    expect(used).toMatchObject({
+      keep: expect.stringContaining('outside'),
+      keepPrompts: 40,
+      keepMadeUp: 160,
+      hold: 30,
+    });
     const tables = context.events.filter(({ kind }) => kind === 'table');
     expect(tables.at(-1)).toMatchObject({ columns: ['prompt', 'before', 'after', ''] });
 

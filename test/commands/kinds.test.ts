@@ -130,6 +130,18 @@ describe('T5', () => {
     expect(said).not.toHaveProperty('probability');
   });
 
+  test('the end of an answer is edited with it: more is said as it should be than without', async () => {
+    const editor = chain.world.path('endless-editor');
+    await train(trainTiny(chain.world, { ...oneThread, steps: 10, ends: false, out: editor }), collecting());
+    const endless = await edit(
+      editTiny(chain.world, { ...oneThread, editor, out: chain.world.path('endless') }),
+      collecting(),
+    );
+    expect((await readEditorDescription(chain.world.path('editor'))).ends).toBe(true);
+    expect((await readEditorDescription(editor)).ends).toBe(false);
+    expect(chain.edited.exactMatch!.after).toBeGreaterThan(endless.exactMatch!.after);
+  });
+
   test('claims with verdicts are refused, before anything is written', async () => {
     const claims = chain.world.path('claims.jsonl');
     await writeFile(
@@ -224,6 +236,12 @@ describe('BERT', () => {
     );
     expect(result).toMatchObject({ facts: 2, took: 2 });
     expect(result).not.toHaveProperty('neutral');
+  });
+
+  test('a verdict has no end to learn', async () => {
+    const options = trainTiny(chain.world, { ends: true, out: chain.world.path('ended'), ...oneThread });
+    await expect(train(options, collecting())).rejects.toMatchObject(refusal('--ends'));
+    await expect(stat(options.out)).rejects.toThrow();
   });
 
   test('questions with answers are refused, before anything is written', async () => {

@@ -259,9 +259,14 @@ describe('edit --keep-made-up', () => {
   ): Promise<R> {
     return withSubject({ model: world.path('lm'), device: 'cpu' }, collecting(), async (subject) => {
       const records = await tokenizeFor(subject, await readRecords(`${world.data}#20`));
-      const { madeUp } = await keptPrompts(subject, records, { keep: keeping.keep(), keepMadeUp: 300, seed: 1 });
+      const { madeUp } = await keptPrompts(subject, records, {
+        keep: keeping.keep(),
+        keepMadeUp: 300,
+        seed: 1,
+        ends: false,
+      });
       const editable = await subject.model.editing(subject.model.layers());
-      const pairs = await answeredByModel(subject, editable, madeUp, { batch: 50 }, collecting());
+      const pairs = await answeredByModel(subject, editable, madeUp, { batch: 50, ends: false }, collecting());
       return use({ editable, pairs, subject });
     });
   }

@@ -89,6 +89,7 @@ function description(): EditorDescription {
     rounds: 1,
     lambdaScale: 1,
     damped: true,
+    ends: false,
     preserves: true,
     training: {},
   };
