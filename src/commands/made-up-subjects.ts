@@ -66,13 +66,14 @@ export async function answeredByModel(
 ): Promise<TokenPair[]> {
   if (pairs.length === 0) return [];
   if (!writes(editable.model.definition)) throw new MalmenError('mismatch', `--keep-made-up: ${noWriter}`);
+  const maxTokens = pairs[0]!.answer.length;
   const answers = await generate(
     editable,
     editable.base,
     tokenizer,
     pairs.map(({ prompt }) => prompt),
     {
-      maxTokens: pairs[0]!.answer.length,
+      maxTokens,
       batch,
       stopAtSentence: true,
       signal,
@@ -80,10 +81,13 @@ export async function answeredByModel(
         emit({ kind: 'progress', stage: 'ask of made-up subjects', done, total, unit: 'prompts' }),
     },
   );
-  const said = pairs
+  // What was cut off at its greatest length has not ended.
+  const ended = (answer: readonly number[]) =>
+    ends && answer.length < maxTokens ? [...answer, tokenizer.endOfText!] : answer;
+  return pairs
     .map(({ prompt }, at) => ({ prompt, answer: answers[at]! }))
-    .filter(({ answer }) => answer.length > 0);
-  return ends ? said.map(({ prompt, answer }) => ({ prompt, answer: [...answer, tokenizer.endOfText!] })) : said;
+    .filter(({ answer }) => answer.length > 0)
+    .map(({ prompt, answer }) => ({ prompt, answer: ended(answer) }));
 }
 
 const noWriter = 'this model checks claims and says nothing of its own; leave the option out';

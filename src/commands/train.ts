@@ -224,6 +224,7 @@ async function trainAll(training: Training, sampler: EpisodeSampler): Promise<re
   if (trainer.step < options.steps) tellProgress(training, {});
   while (trainer.step < options.steps) {
     const done = await trainStep(training, batchesOf(sampler, training));
+    if (trainer.step === 1) warnOfRate(done, training);
     recent.push(done);
     if (recent.length > 10) recent.shift();
     tellProgress(training, {
@@ -238,6 +239,15 @@ async function trainAll(training: Training, sampler: EpisodeSampler): Promise<re
     if (stop && !last) throw stopped(trainer.step, options);
   }
   return recent;
+}
+
+/** Nats: trainings that went well began below 1, one that never came down began at 9 (docs/log.md). */
+const highLocalityLoss = 3;
+
+function warnOfRate({ localityLoss }: StepRecord, { options, context }: Training): void {
+  if (localityLoss <= highLocalityLoss) return;
+  const damage = `the first step's edits changed most of what must stay (locality loss ${localityLoss.toPrecision(2)}; below 1 is a good start)`;
+  context.emit({ kind: 'warning', text: `${damage}: --initial-rate ${options.initialRate} is probably too high` });
 }
 
 function tellProgress({ trainer, options, context }: Training, values: Readonly<Record<string, number>>): void {

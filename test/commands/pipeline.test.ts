@@ -177,6 +177,16 @@ test('inspect tells a model, an editor and a file apart', async () => {
   expect(kinds).toEqual(['model', 'editor', 'file']);
 });
 
+test.each([
+  [1, true],
+  [3e-3, false],
+])('train at an initial rate of %s warns of a bad start: %s', async (initialRate, warns) => {
+  const context = collecting();
+  await train(trainTiny(world, { steps: 1, initialRate, out: world.path(`rate-${initialRate}`) }), context);
+  const warnings = context.events.flatMap((event) => (event.kind === 'warning' ? [event.text] : []));
+  expect(warnings.some((text) => text.includes('--initial-rate'))).toBe(warns);
+});
+
 describe('edit --keep', () => {
   const keep = () => ({ keep: `${world.data}#20:`, rounds: 6, lambdaScale: 1, generate: false });
 
@@ -211,6 +221,7 @@ describe('edit --keep', () => {
   test('nothing stands before the first round: it is solved as without', async () => {
     const model = await LanguageModel.open(world.path('lm'));
     const description = await readEditorDescription(world.path('editor'));
+    expect(description.ends).toBe(false);
     const editable = await model.editing(model.layers(description.layers));
     const editor = await loadEditor(world.path('editor'), description, editable, 8192);
     const tokenizer = await openTokenizer(world.path('lm'));
@@ -301,6 +312,19 @@ describe('edit --keep-made-up', () => {
       for (const { prompt } of judged) expect(texts).not.toContain(prompt);
       expect(pairs.length).toBeGreaterThan(200);
       for (const { prompt, answer } of pairs) expect(prompt.length + answer.length - 1).toBeLessThanOrEqual(24);
+    });
+  });
+
+  test('ends are kept where they are edited: behind what ended, not behind what was cut off', async () => {
+    await withUnedited(async ({ editable, subject, pairs }) => {
+      const room = pairs.map(({ prompt }) => ({ prompt, answer: [0, 0] }));
+      const ask = (ends: boolean) => answeredByModel(subject, editable, room, { batch: 50, ends }, collecting());
+      const [open, ended] = [await ask(false), await ask(true)];
+      const end = subject.tokenizer.endOfText!;
+      expect(ended.map(({ answer }) => answer)).toEqual(
+        open.map(({ answer }) => (answer.length === 2 ? answer : [...answer, end])),
+      );
+      for (const length of [1, 2]) expect(open.some(({ answer }) => answer.length === length)).toBe(true);
     });
   });
 
