@@ -7,6 +7,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { verifyWeights } from '../src/checkpoint/verify-weights.js';
+import { answersEnd, endedWhere } from '../src/commands/answer-ends.js';
 import { keptInRound, keptPrompts } from '../src/commands/kept-prompts.js';
 import { answeredByModel } from '../src/commands/made-up-subjects.js';
 import type { EditRecord } from '../src/data/record.js';
@@ -63,6 +64,8 @@ interface OpenEditor {
   readonly name: string;
   readonly rounds: number;
   readonly lambdaScale: number;
+  /** Whether the ends of answers are edited with them. */
+  readonly ends: boolean;
 }
 
 async function openEditor(model: LanguageModel, path: string, hash: string): Promise<OpenEditor> {
@@ -75,6 +78,7 @@ async function openEditor(model: LanguageModel, path: string, hash: string): Pro
       name: options.name ?? 'fine-tuning',
       rounds: 1,
       lambdaScale: 1,
+      ends: answersEnd(subject, undefined),
     };
   }
   const description = await readEditorDescription(path);
@@ -83,13 +87,14 @@ async function openEditor(model: LanguageModel, path: string, hash: string): Pro
   const rounds = Number(options.rounds ?? description.rounds);
   const lambdaScale = Number(options['lambda-scale'] ?? description.lambdaScale);
   const editor = await loadEditor(path, description, editable, 8192);
-  return { editable, editor, name: options.name ?? basename(path), rounds, lambdaScale };
+  const { ends } = description;
+  return { editable, editor, name: options.name ?? basename(path), rounds, lambdaScale, ends };
 }
 
 /** The facts of `--keep` for each round of an edit, where its editor can keep facts. */
-async function keptBeside(group: readonly TokenizedRecord[], editable: EditableModel, editor: Editor) {
+async function keptBeside(group: readonly TokenizedRecord[], { editable, editor, ends }: OpenEditor) {
   if (options.keep === undefined || !(editor instanceof HyperEditor && editor.method.damped)) return {};
-  const keeping = { keep: options.keep, keepMadeUp: Number(options['made-up']), seed: 0, batch: 100, ends: false };
+  const keeping = { keep: options.keep, keepMadeUp: Number(options['made-up']), seed: 0, batch: 100, ends };
   const { known, madeUp } = await keptPrompts(subject, group, keeping);
   const quiet = { emit: () => {}, signal: new AbortController().signal };
   const pairs = [...known, ...(await answeredByModel(subject, editable, madeUp, keeping, quiet))];
@@ -111,7 +116,8 @@ async function measure(
   model: LanguageModel,
   hash: string,
 ): Promise<CurvePoint[]> {
-  const { editable, editor, name, rounds, lambdaScale } = await openEditor(model, path, hash);
+  const opened = await openEditor(model, path, hash);
+  const { editable, editor, name, rounds, lambdaScale, ends } = opened;
   const held = options.hold === undefined ? {} : { hold: Number(options.hold) };
   const points: CurvePoint[] = [];
   for (const count of options.counts.split(',').map(Number)) {
@@ -119,9 +125,10 @@ async function measure(
     const start = performance.now();
     const groups = groupsOf(records, count);
     for (const group of groups) {
-      const kept = await keptBeside(group, editable, editor);
+      const told = endedWhere(subject, group, ends);
+      const kept = await keptBeside(told, opened);
       rows.push(
-        ...(await scoreEdit(editable, editor, group, { batch: 100, rounds, lambdaScale, ...kept, ...held })).rows,
+        ...(await scoreEdit(editable, editor, group, { batch: 100, rounds, lambdaScale, told, ...kept, ...held })).rows,
       );
     }
     const { es, gs, ls, unchanged, before } = summarize(rows);

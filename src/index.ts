@@ -31,6 +31,7 @@ export { type TrainResult, train } from './commands/train.js';
 export type { AskedBatch } from './data/asked-batch.js';
 export type { DecoderBatch } from './data/batch.js';
 export type { ClaimBatch } from './data/claim-batch.js';
+export { withEnds } from './data/ended-records.js';
 export type { Finding } from './data/finding.js';
 export type { EditRecord, Example } from './data/record.js';
 export { type ReadOptions, readRecords } from './data/spec.js';

@@ -3,7 +3,6 @@
 import { withEnds } from '../data/ended-records.js';
 import type { EditRecord } from '../data/record.js';
 import type { TokenizedRecord } from '../data/tokenized-record.js';
-import { readEditorDescription } from '../editors/editor-folder.js';
 import { MalmenError } from '../errors.js';
 import { type Subject, tokenizeFor } from './subject.js';
 
@@ -17,11 +16,6 @@ export function answersEnd({ model: { definition }, tokenizer, name }: Subject, 
   if (asked && !canEnd)
     throw new MalmenError('mismatch', `--ends: ${name} has no token that ends what it writes; leave it out`);
   return asked ?? (canEnd && definition.kind === 'encoder-decoder');
-}
-
-/** As the editor was trained; fine-tuning as a training would by default. */
-export async function editorEnds(subject: Subject, editor: string): Promise<boolean> {
-  return editor === 'ft' ? answersEnd(subject, undefined) : (await readEditorDescription(editor)).ends;
 }
 
 /** Token ids of the records, with the ends of their answers where these are edited. */

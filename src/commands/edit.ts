@@ -3,17 +3,13 @@
 import { basename, join } from 'node:path';
 import { saveEditedModel } from '../checkpoint/save-model.js';
 import { saveShift } from '../checkpoint/shift-file.js';
-import { askedInRound, askedPairs, longestWording } from '../data/asked-in-round.js';
+import { askedInRound } from '../data/asked-in-round.js';
 import type { EditRecord } from '../data/record.js';
 import { readRecords } from '../data/spec.js';
 import type { TokenizedRecord } from '../data/tokenized-record.js';
-import type { TokenPair } from '../data/tuple.js';
-import type { Editor } from '../editors/editor.js';
-import { assertSameBase, loadEditor, readEditorDescription } from '../editors/editor-folder.js';
-import { FineTuning } from '../editors/fine-tuning.js';
+import { readEditorDescription } from '../editors/editor-folder.js';
 import type { EditableModel } from '../engine/editable-model.js';
 import { editedWeight } from '../engine/edited-weight.js';
-import { MemoryRecords } from '../engine/memory-records.js';
 import { lazyDownload } from '../engine/runtime.js';
 import { type EditScores, evaluatedPairs, factRows, summarize } from '../eval/evaluate.js';
 import { exactMatch, type FactReport, factReports, writeFactReports } from '../eval/fact-report.js';
@@ -23,17 +19,17 @@ import { predictPairs } from '../eval/predict.js';
 import type { LayerNorms } from '../report/report-data.js';
 import { refuseFilledFolder, writeFileAtomic } from '../util/atomic-file.js';
 import { present } from '../util/present.js';
-import { editorEnds, endedWhere } from './answer-ends.js';
+import { answersEnd, endedWhere } from './answer-ends.js';
 import { reportPath, writeEditReport } from './edit-report.js';
 import type { CommandContext } from './events.js';
-import { type FrozenPrompts, frozenSize } from './frozen-size.js';
 import { generateAnswers, writes } from './generations.js';
 import { assertKeeps, keptInRound, keptPrompts } from './kept-prompts.js';
 import { layerNorms } from './layer-norms.js';
 import { answeredByModel } from './made-up-subjects.js';
 import { jobsOf } from './memory-job.js';
-import { planRun, type RunPlan, withMemoryReport } from './memory-limit.js';
+import { planRun, withMemoryReport } from './memory-limit.js';
 import { askNeutral, compareNeutral, type NeutralAnswers, neutralRecords } from './neutral.js';
+import { openEditor } from './open-editor.js';
 import type { EditOptions } from './options.js';
 import { type Rounding, roundingOf } from './rounding.js';
 import { scoreTable } from './score-table.js';
@@ -105,13 +101,21 @@ async function editAndSave(
   const { model, hash } = subject;
   const tokenized = await tokenizeFor(subject, records);
   noteRules(records, context);
-  const ends = await editorEnds(subject, options.editor);
+  const description = options.editor === 'ft' ? undefined : await readEditorDescription(options.editor);
+  const ends = description?.ends ?? answersEnd(subject, undefined);
   const told = endedWhere(subject, tokenized, ends);
   const { known, madeUp } = await keptPrompts(subject, told, { ...options, ends });
-  const opened = await openEditor(subject, { records: told, kept: [...madeUp, ...known] }, options, context);
-  const { editable, editor, rounds, lambdaScale, plan, close } = opened;
+  const opened = await openEditor(
+    subject,
+    { records: told, kept: [...madeUp, ...known] },
+    description,
+    options,
+    context,
+  );
+  const { editable, editor, rounds, lambdaScale, plan, forget, close } = opened;
   assertKeeps(options, opened);
   const kept = [...known, ...(await answeredByModel(subject, editable, madeUp, { ...plan, ends }, context))];
+  if (madeUp.length > 0) forget();
   noteWordings(tokenized, rounds, context);
   const start = performance.now();
   const inRound = askedInRound(told, { kind: model.definition.kind, batchSize: plan.batch, rounds });
@@ -157,64 +161,6 @@ function noteWordings(records: readonly TokenizedRecord[], rounds: number, { emi
   const asked = `${told} of ${records.length} facts have other wordings (at most ${most})`;
   const use = rounds > 1 ? 'the rounds of the edit ask them in turn' : 'not used: this edit makes one round';
   emit({ kind: 'note', text: `${asked}: ${use}` });
-}
-
-/** What is edited, and what must stay. */
-interface Facts {
-  readonly records: readonly TokenizedRecord[];
-  readonly kept: readonly TokenPair[];
-}
-
-/** What lies below the edited layers is the same in every round: bytes of it that are computed once and kept, at most 256 MB. */
-const frozenBetweenRounds = (prompts: FrozenPrompts) => Math.min(frozenSize(prompts).bytes, 256 * 2 ** 20);
-
-interface OpenEditor {
-  readonly editable: EditableModel;
-  readonly editor: Editor;
-  readonly rounds: number;
-  /** Whether a fact that stands already asks for nothing. */
-  readonly isDamped: boolean;
-  readonly lambdaScale: number;
-  readonly plan: RunPlan;
-  /** Gives up what the editor holds. */
-  close(): void;
-}
-
-async function openEditor(
-  { model, hash }: Subject,
-  { records, kept }: Facts,
-  options: EditOptions,
-  context: CommandContext,
-): Promise<OpenEditor> {
-  const asked = [...askedPairs(records), ...kept];
-  const pairs = [...evaluatedPairs(records), ...asked];
-  const edits = [...records.map(longestWording), ...kept.slice(0, options.keepPrompts)];
-  const job = { task: 'edit', model, pairs, edits } as const;
-  if (options.editor === 'ft') {
-    const layers = model.layers(options.layers);
-    const plan = planRun(options, jobsOf({ ...job, task: 'fine-tune', layers, tokens: 'answers' }), context);
-    const editable = await model.editing(layers, plan.schedule);
-    const editor = new FineTuning({ steps: options.ftSteps, learningRate: options.ftRate });
-    return { editable, editor, rounds: 1, isDamped: false, lambdaScale: 1, plan, close: () => {} };
-  }
-  const description = await readEditorDescription(options.editor);
-  assertSameBase(options.editor, description, hash, options.model);
-  const layers = model.layers(description.layers);
-  const { rounds = description.rounds, lambdaScale = description.lambdaScale } = options;
-  const { tokens, preserves } = description;
-  const frozenBytes =
-    rounds > 1 ? frozenBetweenRounds({ definition: model.definition, layers, tokens, pairs: asked }) : 0;
-  const needs = { ...job, layers, network: description, tokens, preserves, frozenBytes };
-  const plan = planRun(options, jobsOf(needs), context);
-  const frozen = new MemoryRecords(frozenBytes);
-  const editable = await model.editing(layers, plan.schedule, frozenBytes > 0 ? frozen : undefined);
-  const editor = await loadEditor(options.editor, description, editable, 8192);
-  const close = () => {
-    editable.cache?.close();
-    frozen.clear();
-    editor.close(model.runtime);
-  };
-  return { editable, editor, rounds, isDamped: editor.method.damped, lambdaScale, plan, close };
 }
 
 async function askBefore(

@@ -1,6 +1,6 @@
 // Facts that must stay while others are edited (`edit --keep`), and what the model says of made-up subjects: a sample for each round.
 
-import { knownPairs } from '../data/known-pairs.js';
+import { knownPairs, ownPairs } from '../data/known-pairs.js';
 import type { EditRecord } from '../data/record.js';
 import { readRecords } from '../data/spec.js';
 import { splitIntoBatches } from '../data/split-batches.js';
@@ -55,9 +55,7 @@ async function knownToStay(
   edited: readonly TokenizedRecord[],
   { keep, records, ends }: ToKeep,
 ): Promise<TokenPair[]> {
-  const changed = new Set(
-    edited.flatMap(({ edit, wordings = [], rephrasings }) => [edit, ...wordings, ...rephrasings].map(promptText)),
-  );
+  const changed = new Set(edited.flatMap(ownPairs).map(promptText));
   const stays = (pairs: readonly TokenPair[]) => !pairs.some((pair) => changed.has(promptText(pair)));
   const pairs = (await tokenizeToEdit(subject, records, ends)).map(knownPairs).filter(stays).flat();
   if (pairs.length > 0) return pairs;

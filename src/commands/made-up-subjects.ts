@@ -1,7 +1,7 @@
 // Prompts about made-up subjects (`edit --keep-made-up`) and what a model says of them: what nobody named stays as it is, too.
 
 import { madeUpPrompts } from '../data/made-up-prompts.js';
-import type { EditRecord } from '../data/record.js';
+import { type EditRecord, ownPrompts } from '../data/record.js';
 import type { TokenizedRecord } from '../data/tokenized-record.js';
 import { inputLength, promptIds, type TokenPair } from '../data/tuple.js';
 import type { EditableModel } from '../engine/editable-model.js';
@@ -47,10 +47,7 @@ export async function aboutMadeUp(
 
 const noSubject = 'names its subject in a prompt: records need a `subject` that made-up ones can replace';
 
-const promptsOf = ({ edit, wordings = [], rephrasings, unrelated }: EditRecord): string[] => [
-  ...[edit, ...rephrasings, ...unrelated].map(({ prompt }) => prompt),
-  ...wordings,
-];
+const promptsOf = (record: EditRecord) => [...ownPrompts(record), ...record.unrelated.map(({ prompt }) => prompt)];
 
 /**
  * Each prompt under what the unedited model says, for as long as the answer that stood there; prompts after which it says nothing

@@ -26,13 +26,13 @@ import { MetaTrainer } from '../train/meta-trainer.js';
 import { RunFolder, type RunState } from '../train/run-folder.js';
 import { Random } from '../util/random.js';
 import { type ActivationCache, openActivationCache } from './activation-cache.js';
-import { answersEnd, tokenizeToEdit } from './answer-ends.js';
+import { answersEnd, endedWhere, tokenizeToEdit } from './answer-ends.js';
 import type { CommandContext } from './events.js';
 import { planRun, withMemoryReport } from './memory-limit.js';
 import type { TrainOptions } from './options.js';
 import { preservedWordings, readPreserved, type Wording } from './preserved-moments.js';
 import { startState } from './start-state.js';
-import { noteRules, type Subject, withSubject } from './subject.js';
+import { noteRules, type Subject, tokenizeFor, withSubject } from './subject.js';
 import { tokensOf, trainingJobs } from './training-jobs.js';
 import { savedMoments, savedParameters, trainingState } from './training-state.js';
 
@@ -116,7 +116,7 @@ async function trainOn(
   const recent = await trainAll(training, sampler);
   await training.cache.finish(training.editable.cache);
   await saveEditor(options.out, describe(training), training.editable, training.editor);
-  const validation = watched && (await validate(training, await tokenizeToEdit(subject, watched, ends)));
+  const validation = watched && (await validate(training, await tokenizeFor(subject, watched)));
   const result = summary(training, recent, validation);
   await training.run.finish(result);
   return result;
@@ -306,7 +306,7 @@ function describe({ subject, editable, editor, trainer, options }: Training): Ed
 }
 
 async function validate(
-  { editable, editor, options, context }: Training,
+  { subject, editable, editor, options, context }: Training,
   records: readonly TokenizedRecord[],
 ): Promise<EditScores> {
   const { scores } = await scoreEdit(editable, editor, records, {
@@ -314,6 +314,7 @@ async function validate(
     signal: context.signal,
     rounds: editRounds(options),
     lambdaScale: options.lambdaScale,
+    told: endedWhere(subject, records, options.ends),
   });
   return scores;
 }

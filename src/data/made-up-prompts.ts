@@ -2,7 +2,7 @@
 // model says of them goes through the same weights as what it says of subjects that nobody named.
 
 import type { Random } from '../util/random.js';
-import type { EditRecord } from './record.js';
+import { type EditRecord, ownPrompts } from './record.js';
 
 /** What is needed of a tokenizer. */
 export interface Vocabulary {
@@ -46,10 +46,10 @@ export async function madeUpPrompts(
 }
 
 /** The prompts of a record that name its subject. */
-function framesOf({ subject, edit, wordings = [], rephrasings }: EditRecord): Frame[] {
+function framesOf(record: EditRecord): Frame[] {
+  const { subject } = record;
   if (!subject) return [];
-  const prompts = [edit.prompt, ...wordings, ...rephrasings.map(({ prompt }) => prompt)];
-  return prompts
+  return ownPrompts(record)
     .map((prompt) => ({ prompt, at: prompt.indexOf(subject) }))
     .filter(({ at }) => at >= 0)
     .map(({ prompt, at }) => [prompt.slice(0, at), prompt.slice(at + subject.length)]);

@@ -24,10 +24,14 @@ export interface EditRecord {
   readonly rephrasedBy?: 'rule';
 }
 
+/** All prompts that ask for the record's own fact. */
+export function ownPrompts({ edit, wordings = [], rephrasings }: EditRecord): string[] {
+  return [edit.prompt, ...wordings, ...rephrasings.map(({ prompt }) => prompt)];
+}
+
 /** The true facts to teach a language model: the record's own prompts with `was` (or, without it, the edit's answer), and the unrelated ones. */
-export function truthExamples({ edit, wordings = [], rephrasings, unrelated, was }: EditRecord): Example[] {
-  const answer = was ?? edit.answer;
-  const prompts = [edit.prompt, ...wordings, ...rephrasings.map(({ prompt }) => prompt)];
-  const own = prompts.map((prompt) => ({ prompt, answer }));
-  return [...own, ...unrelated];
+export function truthExamples(record: EditRecord): Example[] {
+  const answer = record.was ?? record.edit.answer;
+  const own = ownPrompts(record).map((prompt) => ({ prompt, answer }));
+  return [...own, ...record.unrelated];
 }

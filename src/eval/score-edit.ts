@@ -21,10 +21,12 @@ export async function scoreEdit(
     readonly lambdaScale?: number;
     readonly hold?: number;
     readonly kept?: ComputeShiftOptions['kept'];
+    /** The records as the edit reads them, with the ends of their answers for instance. Default: as they are scored. */
+    readonly told?: readonly TokenizedRecord[];
   },
 ): Promise<{ rows: FactRow[]; scores: EditScores }> {
-  const { batch, signal, onEditProgress, kept, hold, rounds = 1, lambdaScale = 1 } = options;
-  const inRound = askedInRound(records, { kind: model.model.definition.kind, batchSize: batch, rounds });
+  const { batch, signal, onEditProgress, kept, hold, rounds = 1, lambdaScale = 1, told = records } = options;
+  const inRound = askedInRound(told, { kind: model.model.definition.kind, batchSize: batch, rounds });
   const shift = await editor.computeShift(model, inRound(rounds - 1), {
     rounds,
     lambdaScale,

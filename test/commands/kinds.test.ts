@@ -142,6 +142,23 @@ describe('T5', () => {
     expect(chain.edited.exactMatch!.after).toBeGreaterThan(endless.exactMatch!.after);
   });
 
+  test('what it says of made-up subjects is kept, too', async () => {
+    const { world } = chain;
+    const context = collecting();
+    const keeping = {
+      keep: `${world.data}#20:`,
+      keepMadeUp: 60,
+      keepPrompts: 40,
+      rounds: 3,
+      lambdaScale: 1,
+      generate: false,
+    };
+    const kept = await edit(editTiny(world, { ...oneThread, ...keeping, out: world.path('made-up') }), context);
+    expect(kept.scores.es).toBeGreaterThan(kept.scores.before.es);
+    const stages = context.events.flatMap((event) => (event.kind === 'progress' ? [event.stage] : []));
+    expect(stages).toContain('ask of made-up subjects');
+  });
+
   test('claims with verdicts are refused, before anything is written', async () => {
     const claims = chain.world.path('claims.jsonl');
     await writeFile(
@@ -236,6 +253,24 @@ describe('BERT', () => {
     );
     expect(result).toMatchObject({ facts: 2, took: 2 });
     expect(result).not.toHaveProperty('neutral');
+  });
+
+  test('it says nothing of its own about made-up subjects', async () => {
+    const rows = (await readRecords(`${chain.world.data}#20:`)).map(({ rephrasedBy: _, ...record }) => {
+      const subject = record.edit.prompt.split(' ')[0]!;
+      return { ...record, subject };
+    });
+    await writeFile(chain.world.path('named.jsonl'), rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
+    const keep = `jsonl:${chain.world.path('named.jsonl')}`;
+    const options = editTiny(chain.world, {
+      keep,
+      keepMadeUp: 5,
+      rounds: 2,
+      out: chain.world.path('wrong'),
+      ...oneThread,
+    });
+    await expect(edit(options, collecting())).rejects.toMatchObject(refusal('--keep-made-up'));
+    await expect(stat(options.out)).rejects.toThrow();
   });
 
   test('a verdict has no end to learn', async () => {
