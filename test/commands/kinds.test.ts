@@ -1,7 +1,7 @@
 // The main job for models that are no decoders, as a user runs it: a T5 that answers questions and a BERT that checks claims are
 // fitted, edited, saved, opened again and asked; and what each of them refuses.
 
-import { readFile, stat, writeFile } from 'node:fs/promises';
+import { cp, readFile, stat, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openModelFolder } from '../../src/checkpoint/model-folder.js';
 import { loadShift } from '../../src/checkpoint/shift-file.js';
@@ -140,6 +140,14 @@ describe('T5', () => {
     expect((await readEditorDescription(chain.world.path('editor'))).ends).toBe(true);
     expect((await readEditorDescription(editor)).ends).toBe(false);
     expect(chain.edited.exactMatch!.after).toBeGreaterThan(endless.exactMatch!.after);
+    // The edit does as the folder of its editor says.
+    const endings = { ...(await readEditorDescription(chain.world.path('editor'))), ends: false };
+    await cp(chain.world.path('editor'), chain.world.path('unended'), { recursive: true });
+    await writeFile(chain.world.path('unended/editor.json'), JSON.stringify(endings));
+    const out = chain.world.path('edited-unended');
+    await edit(editTiny(chain.world, { ...oneThread, editor: chain.world.path('unended'), out }), collecting());
+    const shiftOf = (folder: string) => readFile(chain.world.path(`${folder}/shift.safetensors`));
+    expect(await shiftOf('edited-unended')).not.toEqual(await shiftOf('edited'));
   });
 
   test('what it says of made-up subjects is kept, too', async () => {

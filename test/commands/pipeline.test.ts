@@ -15,8 +15,9 @@ import { answeredByModel } from '../../src/commands/made-up-subjects.js';
 import { askOptions, evalOptions, inspectOptions } from '../../src/commands/options.js';
 import { type Subject, tokenizeFor, withSubject } from '../../src/commands/subject.js';
 import { train } from '../../src/commands/train.js';
+import { withEnds } from '../../src/data/ended-records.js';
 import { readRecords } from '../../src/data/spec.js';
-import { tokenizeRecords } from '../../src/data/tokenized-record.js';
+import { type TokenizedRecord, tokenizeRecords } from '../../src/data/tokenized-record.js';
 import type { TokenPair } from '../../src/data/tuple.js';
 import { loadEditor, readEditorDescription } from '../../src/editors/editor-folder.js';
 import type { EditableModel } from '../../src/engine/editable-model.js';
@@ -230,6 +231,8 @@ describe('edit --keep', () => {
       (await scoreEdit(editable, editor, records, { batch: 8, ...more })).rows.map(({ after }) => after);
     const alike = await scoresOf({ rounds: 1 });
     expect(await scoresOf({ rounds: 1, hold: 1000 })).toEqual(alike);
+    const told = withEnds(records, tokenizer.endOfText!, model.definition);
+    expect(await scoresOf({ rounds: 1, told })).not.toEqual(alike);
     expect(await scoresOf({ rounds: 3, hold: 1000 })).not.toEqual(await scoresOf({ rounds: 3 }));
     await model.close();
   });
@@ -312,6 +315,22 @@ describe('edit --keep-made-up', () => {
       for (const { prompt } of judged) expect(texts).not.toContain(prompt);
       expect(pairs.length).toBeGreaterThan(200);
       for (const { prompt, answer } of pairs) expect(prompt.length + answer.length - 1).toBeLessThanOrEqual(24);
+    });
+  });
+
+  test('nor is one about a subject that the edit changes', async () => {
+    await withSubject({ model: world.path('lm'), device: 'cpu' }, collecting(), async (subject) => {
+      const records = await tokenizeFor(subject, await readRecords(`${world.data}#20`));
+      const madeUpBeside = async (edited: readonly TokenizedRecord[]) => {
+        const options = { keep: keeping.keep(), keepMadeUp: 300, seed: 1, ends: false };
+        const { madeUp } = await keptPrompts(subject, edited, options);
+        return subject.tokenizer.decode(madeUp.map(({ prompt }) => prompt));
+      };
+      const named = (texts: readonly string[]) =>
+        texts.flatMap((text) => /^The pet of (.*) is a$/.exec(text)?.[1] ?? []);
+      const [name] = named(await madeUpBeside(records));
+      const others = records.map((one) => ({ ...one, record: { ...one.record, subject: name! } }));
+      expect(named(await madeUpBeside(others))).not.toContain(name);
     });
   });
 
