@@ -12,14 +12,18 @@ import { tensorSource, writeSafetensors } from './safetensors.js';
 import { elementOffsets, fileBytes, spanBytes, type TensorEntry } from './stored-tensor.js';
 import type { WeightFile } from './weight-file.js';
 
-/** A model folder to write: that of `base` with other values in the edited tensors. */
-export interface SaveEditedModel {
+/** A base model with other values in the edited tensors. */
+export interface EditedModel {
   readonly base: ModelFolder;
+  /** New values by tensor name, in the base's layout; stored in the base's dtype. */
+  readonly edited: ReadonlyMap<string, TensorOf<'f32'> | LazyTensor>;
+}
+
+/** A model folder to write: that of `base` with other values in the edited tensors. */
+export interface SaveEditedModel extends EditedModel {
   readonly out: string;
   /** Replaces a filled folder at `out`; never the base's own. */
   readonly force: boolean;
-  /** New values by tensor name, in the base's layout; stored in the base's dtype. */
-  readonly edited: ReadonlyMap<string, TensorOf<'f32'> | LazyTensor>;
   /** More files to put into the folder before it appears. */
   readonly alongside?: (folder: string) => Promise<void>;
 }
@@ -36,15 +40,25 @@ const otherWeightFiles: ReadonlySet<string> = new Set(
  */
 export async function saveEditedModel(save: SaveEditedModel): Promise<{ leftOut: string[] }> {
   const { base, out, force, edited, alongside } = save;
-  for (const [name, tensor] of edited) assertFits(base, name, tensor);
   await assertOutsideBase(base, out);
-  const { kept, leftOut } = await otherFiles(base);
-  await writeFolderAtomic(out, force, async (folder) => {
-    for (const name of kept) await copyInto(folder, base.dir, name);
-    for (const [name, file] of base.files) await rewriteFile(join(folder, name), file, edited);
+  return writeFolderAtomic(out, force, async (folder) => {
+    const leftOut = await writeEditedModel(folder, { base, edited });
     await alongside?.(folder);
+    return { leftOut };
   });
-  return { leftOut };
+}
+
+/**
+ * Writes the files of {@link saveEditedModel} into an empty folder that exists, for those who put more into it before it appears.
+ * @returns names of weight files of the base that were left out
+ * @throws MalmenError when an edited tensor does not fit the base's
+ */
+export async function writeEditedModel(folder: string, { base, edited }: EditedModel): Promise<string[]> {
+  for (const [name, tensor] of edited) assertFits(base, name, tensor);
+  const { kept, leftOut } = await otherFiles(base);
+  for (const name of kept) await copyInto(folder, base.dir, name);
+  for (const [name, file] of base.files) await rewriteFile(join(folder, name), file, edited);
+  return leftOut;
 }
 
 const storesFloat32: ReadonlySet<string> = new Set(['f32', 'f16', 'bf16', 'f64']);
@@ -60,8 +74,8 @@ function assertFits({ dir, tensors }: ModelFolder, name: string, { shape }: Tens
   }
 }
 
-/** Replacing the base, or a folder around it, would destroy the only copy of what is not written. */
-async function assertOutsideBase({ dir }: ModelFolder, out: string): Promise<void> {
+/** Replacing the base, or a folder around it, would destroy the only copy of what is not written. @throws MalmenError then */
+export async function assertOutsideBase({ dir }: ModelFolder, out: string): Promise<void> {
   // A path that leads nowhere cannot be around the base.
   const target = await realpath(out).catch(() => undefined);
   const base = await realpath(dir);
@@ -97,7 +111,7 @@ async function copyInto(folder: string, from: string, name: string): Promise<voi
 }
 
 /** A file without an edited tensor is the same bytes; in the others nothing but edited tensors changes. */
-async function rewriteFile(path: string, file: WeightFile, edited: SaveEditedModel['edited']): Promise<void> {
+async function rewriteFile(path: string, file: WeightFile, edited: EditedModel['edited']): Promise<void> {
   const patches: Patch[] = [];
   for (const entry of file.tensors.values()) {
     const change = edited.get(entry.name);

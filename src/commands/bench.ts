@@ -154,7 +154,7 @@ async function withBench<R>(
     const model = await LanguageModel.open(folder, runtimeOptions(options));
     try {
       const plan = planRun(options, jobOf(model, options), context);
-      const editable = await model.editing(model.layers(options.layers), plan.schedule);
+      const editable = await model.editing(model.layers(options.layers), plan);
       const random = Random.stream(options.seed, 'bench');
       const networks: ResidentNetwork[] = [];
       for (const group of editable.groups) {
@@ -190,10 +190,11 @@ interface BenchWork {
 function workOf({ model, editable }: Bench, options: BenchOptions): BenchWork {
   const { layers, vocabularySize, kind } = model.definition;
   const { edits, tokens, answerTokens, rank, blocks } = options;
-  // An encoder reads the prompt only, a decoder that stands behind one the answer only.
+  const { taps } = model.definition.forward({ answersOnlyInLastBlock: false });
+  // An encoder reads the prompt only, a decoder beside it the answer only, except where it looks at the encoder.
   const read = (layer: string) => {
     if (kind !== 'encoder-decoder') return tokens;
-    return layer.startsWith('decoder.') ? answerTokens : tokens - answerTokens + 1;
+    return taps.get(layer)!.rows === 'tokens' ? tokens - answerTokens + 1 : answerTokens;
   };
   const size = (from: typeof layers) =>
     from.reduce((sum, { name, keySize, valueSize }) => sum + (keySize * valueSize * read(name)) / tokens, 0);

@@ -18,16 +18,26 @@ interface Result extends Pick<ReportData, 'scores' | 'exactMatch' | 'neutral' | 
 interface Done {
   readonly result: Result;
   readonly reports: readonly FactReport[];
-  /** Content hashes of the base model and of the saved one. */
-  readonly hashes: { readonly base: string; readonly edited: string };
+  readonly hashes: EditHashes;
 }
 
-/** Where an edit's report lies. */
-export const reportPath = (out: string) => join(out, 'report.html');
+/** Content hashes of the base model and of the saved one. */
+export interface EditHashes {
+  readonly base: string;
+  readonly edited: string;
+}
 
-export async function writeEditReport(options: EditOptions, { result, reports, hashes }: Done): Promise<void> {
+/** Where the report of an edit lies in its folder. */
+export const reportPath = (folder: string) => join(folder, 'report.html');
+
+/** Into `folder`, which will be `options.out`. */
+export async function writeEditReport(
+  folder: string,
+  options: EditOptions,
+  { result, reports, hashes }: Done,
+): Promise<void> {
   await writeReport(
-    reportPath(options.out),
+    reportPath(folder),
     { name: 'edit', schema: editOptions, options },
     {
       title: `${reports.length.toLocaleString('en-US')} facts edited at once by ${editorNames[result.editor] ?? result.editor}`,

@@ -1,7 +1,7 @@
 // `malmen edit`: edits a model, saves it, opens what it saved and asks that.
 
 import { basename, join } from 'node:path';
-import { saveEditedModel } from '../checkpoint/save-model.js';
+import { assertOutsideBase, writeEditedModel } from '../checkpoint/save-model.js';
 import { saveShift } from '../checkpoint/shift-file.js';
 import { askedInRound } from '../data/asked-in-round.js';
 import type { EditRecord } from '../data/record.js';
@@ -11,16 +11,15 @@ import { readEditorDescription } from '../editors/editor-folder.js';
 import type { EditableModel } from '../engine/editable-model.js';
 import { editedWeight } from '../engine/edited-weight.js';
 import { lazyDownload } from '../engine/runtime.js';
-import { type EditScores, evaluatedPairs, factRows, summarize } from '../eval/evaluate.js';
-import { exactMatch, type FactReport, factReports, writeFactReports } from '../eval/fact-report.js';
+import { evaluatedPairs, factRows } from '../eval/evaluate.js';
+import { type FactReport, factReports, writeFactReports } from '../eval/fact-report.js';
 import type { AnswerPrediction } from '../eval/metrics.js';
-import type { NeutralScores } from '../eval/neutral-scores.js';
 import { predictPairs } from '../eval/predict.js';
-import type { LayerNorms } from '../report/report-data.js';
-import { refuseFilledFolder, writeFileAtomic } from '../util/atomic-file.js';
+import { refuseFilledFolder, writeFileAtomic, writeFolderAtomic } from '../util/atomic-file.js';
 import { present } from '../util/present.js';
 import { answersEnd, endedWhere } from './answer-ends.js';
-import { reportPath, writeEditReport } from './edit-report.js';
+import { type EditHashes, writeEditReport } from './edit-report.js';
+import { type EditAsked, type EditMade, type EditResult, editResult, tellEdit } from './edit-result.js';
 import type { CommandContext } from './events.js';
 import { generateAnswers, writes } from './generations.js';
 import { assertKeeps, keptInRound, keptPrompts } from './kept-prompts.js';
@@ -31,31 +30,8 @@ import { planRun, withMemoryReport } from './memory-limit.js';
 import { askNeutral, compareNeutral, type NeutralAnswers, neutralRecords } from './neutral.js';
 import { openEditor } from './open-editor.js';
 import type { EditOptions } from './options.js';
-import { type Rounding, roundingOf } from './rounding.js';
-import { scoreTable } from './score-table.js';
+import { roundingOf } from './rounding.js';
 import { noteRules, type Subject, tokenizeFor, withSubject } from './subject.js';
-
-/** What an edit did, asked of the saved checkpoint; also the content of `edit.json`. */
-export interface EditResult {
-  readonly out: string;
-  readonly editor: string;
-  readonly facts: number;
-  /** Facts whose whole answer is now the most likely one, asked of the saved checkpoint. */
-  readonly took: number;
-  readonly failedIds: readonly string[];
-  readonly scores: EditScores;
-  readonly exactMatch?: { readonly before: number; readonly after: number };
-  /** Locality on built-in prompts; only where no record has an unrelated prompt. */
-  readonly neutral?: NeutralScores;
-  /** Frobenius norm of each layer's shift, and of its weight. */
-  readonly layers: readonly LayerNorms[];
-  readonly editSeconds: number;
-  readonly secondsPerFact: number;
-  readonly verified: 'the saved checkpoint, opened again from disk';
-  readonly leftOut: readonly string[];
-  /** Only where edited weights are stored in 16 bits. */
-  readonly rounding?: Rounding;
-}
 
 /** What the base model said, before it is closed. */
 interface Before {
@@ -65,40 +41,61 @@ interface Before {
   readonly neutral: { readonly records: readonly TokenizedRecord[]; readonly answers: NeutralAnswers };
 }
 
-interface Edited {
-  readonly editor: string;
+interface Edited extends EditMade {
   /** Content hash of the base model. */
   readonly baseHash: string;
   readonly before: Before;
-  readonly layers: EditResult['layers'];
-  readonly editSeconds: number;
-  readonly leftOut: readonly string[];
-  readonly rounding: Rounding | undefined;
 }
 
-/** `malmen edit`: writes a checkpoint, then opens and asks it. @throws MalmenError for bad records, another base model, a filled output folder */
+interface Verified extends EditAsked {
+  /** Content hash of the saved checkpoint. */
+  readonly hash: string;
+}
+
+/**
+ * `malmen edit`: writes a checkpoint, then opens and asks it. The folder appears under its name when it is whole, reports included.
+ * @throws MalmenError for bad records, another base model, a filled output folder
+ */
 export async function edit(options: EditOptions, context: CommandContext): Promise<EditResult> {
   await refuseFilledFolder(options.out, options.force);
   const records = await readRecords(options.records);
-  const { edited, reports, neutral, hash } = await withMemoryReport(options.memory, context, async () => {
-    const done = await withSubject(options, context, (subject) => editAndSave(subject, records, options, context));
-    return { edited: done, ...(await verify(done.before, options, context)) };
+  const { result, reports } = await writeFolderAtomic(options.out, options.force, async (folder) => {
+    const { edited, asked } = await withMemoryReport(options.memory, context, async () => {
+      const done = await withSubject(options, context, (subject) =>
+        editAndSave(subject, records, folder, options, context),
+      );
+      return { edited: done, asked: await verify(done.before, folder, options, context) };
+    });
+    const found = editResult(options.out, edited, asked);
+    const hashes = { base: edited.baseHash, edited: asked.hash };
+    await writeReports(folder, found, { reports: asked.reports, hashes }, options);
+    return { result: found, reports: asked.reports };
   });
-  const result = summary(options, edited, reports, neutral);
-  await writeFactReports(join(options.out, 'facts.jsonl'), reports);
-  await writeFileAtomic(join(options.out, 'edit.json'), `${JSON.stringify({ ...result, options }, null, 2)}\n`);
-  await writeEditReport(options, { result, reports, hashes: { base: edited.baseHash, edited: hash } });
-  tell(result, reports, context);
+  tellEdit(result, reports, context);
   return result;
+}
+
+/** All that an edit's folder holds beside the checkpoint. */
+async function writeReports(
+  folder: string,
+  result: EditResult,
+  { reports, hashes }: { readonly reports: readonly FactReport[]; readonly hashes: EditHashes },
+  options: EditOptions,
+): Promise<void> {
+  await writeFactReports(join(folder, 'facts.jsonl'), reports);
+  await writeFileAtomic(join(folder, 'edit.json'), `${JSON.stringify({ ...result, options }, null, 2)}\n`);
+  await writeEditReport(folder, options, { result, reports, hashes });
 }
 
 async function editAndSave(
   subject: Subject,
   records: readonly EditRecord[],
+  folder: string,
   options: EditOptions,
   context: CommandContext,
 ): Promise<Edited> {
   const { model, hash } = subject;
+  await assertOutsideBase(model.folder, options.out);
   const tokenized = await tokenizeFor(subject, records);
   noteRules(records, context);
   const description = options.editor === 'ft' ? undefined : await readEditorDescription(options.editor);
@@ -140,14 +137,8 @@ async function editAndSave(
   const stored = [...edited].map(([name, values]) => ({ values, dtype: model.folder.tensors.get(name)!.dtype }));
   const rounding = await roundingOf(stored, modules.values());
   const before = await askBefore(subject, editable, tokenized, { ...options, ...plan }, context);
-  const { leftOut } = await saveEditedModel({
-    base: model.folder,
-    out: options.out,
-    force: options.force,
-    edited,
-    alongside: (folder) =>
-      saveShift(join(folder, 'shift.safetensors'), { baseHash: hash, editor: editor.name, modules }),
-  });
+  const leftOut = await writeEditedModel(folder, { base: model.folder, edited });
+  await saveShift(join(folder, 'shift.safetensors'), { baseHash: hash, editor: editor.name, modules });
   const layers = await layerNorms(editable, modules);
   model.runtime.release(...shift.values());
   return { editor: editor.name, baseHash: hash, before, layers, editSeconds, leftOut, rounding };
@@ -201,14 +192,15 @@ async function ask(
 /** Opens what was written, as anybody would, and asks it everything. */
 async function verify(
   { records, predictions, generations, neutral }: Before,
+  folder: string,
   options: EditOptions,
   context: CommandContext,
-): Promise<{ reports: FactReport[]; neutral: NeutralScores | undefined; hash: string }> {
-  const weights = options.weights && join(options.out, basename(options.weights));
-  return withSubject({ ...options, model: options.out, weights }, context, async ({ model, tokenizer, hash }) => {
+): Promise<Verified> {
+  const weights = options.weights && join(folder, basename(options.weights));
+  return withSubject({ ...options, model: folder, weights }, context, async ({ model, tokenizer, hash }) => {
     const job = { task: 'eval', model, layers: [], pairs: evaluatedPairs(records), tokens: 'answers' } as const;
     const plan = planRun(options, jobsOf(job), context);
-    const editable = await model.editing([], plan.schedule);
+    const editable = await model.editing([], plan);
     const after = await ask(editable, records, { ...options, ...plan }, 'ask after', context);
     const rows = factRows(
       records,
@@ -222,62 +214,4 @@ async function verify(
     const spoken = await generateAnswers(editable, editable.base, tokenizer, records, stage, context);
     return { reports: factReports(records, rows, { before: generations, after: spoken }), neutral: compared, hash };
   });
-}
-
-function summary(
-  options: EditOptions,
-  { editor, layers, editSeconds, leftOut, rounding }: Edited,
-  reports: readonly FactReport[],
-  neutral: NeutralScores | undefined,
-): EditResult {
-  const exact = exactMatch(reports);
-  return {
-    out: options.out,
-    editor,
-    facts: reports.length,
-    took: reports.filter(({ took }) => took).length,
-    failedIds: reports.filter(({ took }) => !took).map(({ id }) => id),
-    scores: summarize(reports),
-    ...(exact ? { exactMatch: exact } : {}),
-    ...present('neutral', neutral),
-    layers,
-    editSeconds,
-    secondsPerFact: editSeconds / reports.length,
-    verified: 'the saved checkpoint, opened again from disk',
-    leftOut,
-    ...(rounding ? { rounding } : {}),
-  };
-}
-
-/** Failures shown on the terminal; all of them are in facts.jsonl. */
-const shownFailures = 20;
-
-function tell(result: EditResult, reports: readonly FactReport[], { emit }: CommandContext): void {
-  for (const name of result.leftOut) {
-    emit({ kind: 'warning', text: `${name} was not copied: it would still hold the unedited weights` });
-  }
-  emit(
-    scoreTable(
-      `${result.facts} facts edited by ${result.editor}, asked of the saved checkpoint`,
-      result.scores,
-      result.exactMatch,
-      result.neutral,
-    ),
-  );
-  if (result.rounding) emit({ kind: 'note', text: roundingText(result.rounding) });
-  const failed = reports.filter(({ took }) => !took);
-  if (failed.length > 0) {
-    const rows = failed
-      .slice(0, shownFailures)
-      .map((row) => [row.id, row.prompt, row.answer, row.generated?.after ?? null, row.after.es]);
-    const title = `${failed.length} of ${reports.length} facts did not take${failed.length > shownFailures ? ` (first ${shownFailures}; all in facts.jsonl)` : ''}`;
-    emit({ kind: 'table', title, columns: ['id', 'prompt', 'wanted', 'generated', 'ES'], rows });
-  }
-  emit({ kind: 'note', text: `saved ${result.out}: model, shift.safetensors, facts.jsonl, edit.json` });
-  emit({ kind: 'note', text: `report: ${reportPath(result.out)} (open it in a browser)` });
-}
-
-function roundingText({ dtypes, shareOfShift }: Rounding): string {
-  const lost = `${(100 * shareOfShift).toPrecision(2)} %`;
-  return `the edited weights are saved as ${dtypes.join(', ')}, like the base model's: rounding changes them by ${lost} of the shift; shift.safetensors holds it unrounded`;
 }

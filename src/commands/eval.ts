@@ -53,7 +53,7 @@ async function ask(
   let plan: RunPlan | undefined;
   const { editable, weights, saved } = await openShift(subject, asked.shift, (layers) => {
     plan = planRun(asked, jobsOf({ task: 'eval', model: subject.model, layers, pairs, tokens: 'answers' }), context);
-    return plan.schedule;
+    return plan;
   });
   const options = { ...asked, batch: plan!.batch };
   const { batch } = options;

@@ -1,14 +1,13 @@
 // `--memory`: chooses how the engine runs a job so that it stays within a limit, says so, and says in the end what it took.
 
-import type { Schedule } from '../engine/schedule.js';
+import type { Running } from '../engine/schedule.js';
 import { MalmenError } from '../errors.js';
 import { formatBytes, parseByteSize } from '../util/byte-size.js';
 import { MemoryWatch } from '../util/memory-watch.js';
 import type { CommandContext } from './events.js';
 import { estimateMemory, type MemoryJob } from './memory-estimate.js';
 
-export interface RunPlan {
-  readonly schedule: Schedule;
+export interface RunPlan extends Running {
   /** Prompts per pass through the language model. */
   readonly batch: number;
 }
@@ -37,13 +36,13 @@ export function planRun(
     return { schedule: 'whole', batch };
   }
   for (let size = batch; size >= 1; size = Math.floor(size / 2)) {
-    const { peak } = estimateMemory('blocks', jobOf(size));
+    const { peak, pass } = estimateMemory('blocks', jobOf(size));
     if (peak > limit) continue;
     const smaller = size < batch ? ` with ${size} prompts per pass instead of ${batch}` : '';
     say(
       `one session per block over mapped weights${smaller}, about ${formatBytes(peak)} (whole-model sessions would need about ${formatBytes(whole)})`,
     );
-    return { schedule: 'blocks', batch: size };
+    return { schedule: 'blocks', batch: size, keepsFreed: peak + pass <= limit };
   }
   throw notEnough(limit, estimateMemory('blocks', jobOf(1)).peak, jobOf(1));
 }

@@ -58,7 +58,7 @@ export async function openEditor(
   if (description === undefined) {
     const layers = model.layers(options.layers);
     const plan = planRun(options, jobsOf({ ...job, task: 'fine-tune', layers, tokens: 'answers' }), context);
-    const editable = await model.editing(layers, plan.schedule);
+    const editable = await model.editing(layers, plan);
     const editor = new FineTuning({ steps: options.ftSteps, learningRate: options.ftRate });
     return { editable, editor, rounds: 1, isDamped: false, lambdaScale: 1, plan, forget: () => {}, close: () => {} };
   }
@@ -71,7 +71,7 @@ export async function openEditor(
   const needs = { ...job, layers, network: description, tokens, preserves, frozenBytes };
   const plan = planRun(options, jobsOf(needs), context);
   const frozen = new MemoryRecords(frozenBytes);
-  const editable = await model.editing(layers, plan.schedule, frozenBytes > 0 ? frozen : undefined);
+  const editable = await model.editing(layers, plan, frozenBytes > 0 ? frozen : undefined);
   const editor = await loadEditor(options.editor, description, editable, 8192);
   const close = () => {
     editable.cache?.close();

@@ -3,23 +3,23 @@
 import { loadShift, type SavedShift } from '../checkpoint/shift-file.js';
 import type { EditableModel, LayerTensors } from '../engine/editable-model.js';
 import type { Resident } from '../engine/runtime.js';
-import type { Schedule } from '../engine/schedule.js';
+import type { Running } from '../engine/schedule.js';
 import { MalmenError } from '../errors.js';
 import type { EditableLayer } from '../models/model.js';
 import type { Subject } from './subject.js';
 
 /**
  * The model with a shift's layers opened; without a path, `weights` are the base weights.
- * @param scheduleFor how the engine is to run a model with these layers
+ * @param runningOf how the engine is to run a model with these layers
  */
 export async function openShift(
   subject: Subject,
   path: string | undefined,
-  scheduleFor: (layers: readonly EditableLayer[]) => Schedule = () => 'whole',
+  runningOf: (layers: readonly EditableLayer[]) => Running = () => ({ schedule: 'whole' }),
 ): Promise<{ editable: EditableModel; weights: LayerTensors; saved: SavedShift | undefined }> {
   const { model, hash } = subject;
   if (path === undefined) {
-    const editable = await model.editing([], scheduleFor([]));
+    const editable = await model.editing([], runningOf([]));
     return { editable, weights: editable.base, saved: undefined };
   }
   const saved = await loadShift(path);
@@ -31,7 +31,7 @@ export async function openShift(
     );
   }
   const layers = model.layers([...saved.modules.keys()]);
-  const editable = await model.editing(layers, scheduleFor(layers));
+  const editable = await model.editing(layers, runningOf(layers));
   return { editable, weights: await applyShift(editable, layers, saved, path), saved };
 }
 

@@ -17,7 +17,6 @@ import { initialParameters, statisticsCount } from '../editors/hyper-network.js'
 import type { PreservedByLayer } from '../editors/preserved-keys.js';
 import { emptyMoments, ResidentNetwork } from '../editors/resident-network.js';
 import type { EditableModel } from '../engine/editable-model.js';
-import type { Schedule } from '../engine/schedule.js';
 import { MalmenError } from '../errors.js';
 import { type EditScores, scoreEdit } from '../eval/score-edit.js';
 import { EpisodeSampler } from '../train/episode.js';
@@ -28,7 +27,7 @@ import { Random } from '../util/random.js';
 import { type ActivationCache, openActivationCache } from './activation-cache.js';
 import { answersEnd, endedWhere, tokenizeToEdit } from './answer-ends.js';
 import type { CommandContext } from './events.js';
-import { planRun, withMemoryReport } from './memory-limit.js';
+import { planRun, type RunPlan, withMemoryReport } from './memory-limit.js';
 import type { TrainOptions } from './options.js';
 import { preservedWordings, readPreserved, type Wording } from './preserved-moments.js';
 import { startState } from './start-state.js';
@@ -105,14 +104,11 @@ async function trainOn(
     context.emit({ kind: 'note', text: `${options.out}: already trained for ${state.step} steps` });
     return finished;
   }
-  const training = await openTraining(
-    subject,
-    { tokenized, preserved, run, state },
-    { options, schedule: plan.schedule },
-    context,
-  ).catch((error) => {
-    throw context.signal.aborted ? stopped(state?.step ?? 0, options) : error;
-  });
+  const training = await openTraining(subject, { tokenized, preserved, run, state }, { options, plan }, context).catch(
+    (error) => {
+      throw context.signal.aborted ? stopped(state?.step ?? 0, options) : error;
+    },
+  );
   const recent = await trainAll(training, sampler);
   await training.cache.finish(training.editable.cache);
   await saveEditor(options.out, describe(training), training.editable, training.editor);
@@ -142,11 +138,11 @@ interface OpenedRun {
 async function openTraining(
   subject: Subject,
   { tokenized, preserved, run, state: saved }: OpenedRun,
-  { options, schedule }: { readonly options: TrainingOptions; readonly schedule: Schedule },
+  { options, plan }: { readonly options: TrainingOptions; readonly plan: RunPlan },
   context: CommandContext,
 ): Promise<Training> {
-  const cache = await openActivationCache(subject, tokenized, { options, schedule }, context);
-  const editable = await subject.model.editing(subject.model.layers(options.layers), schedule, cache.records);
+  const cache = await openActivationCache(subject, tokenized, { options, schedule: plan.schedule }, context);
+  const editable = await subject.model.editing(subject.model.layers(options.layers), plan, cache.records);
   const state = saved ?? (await openStart(subject, options));
   const kept = await readPreserved(editable, preserved, options, context);
   context.signal.throwIfAborted();

@@ -53,8 +53,7 @@ export class BlockPrograms {
 
   /** Outputs `logits` [answers, vocabulary]. */
   logits(shifted: ReadonlySet<string>): BlockComputation {
-    const { logits, hidden } = this.#programs.forward();
-    return this.#forwardOnly({ outputs: new Map([['logits', logits]]), hidden }, shifted);
+    return this.#forwardOnly(this.#programs.answerLogits(), shifted);
   }
 
   /** Outputs `predicted` and `nll`, as of `LanguageModelPrograms.predict`. */
@@ -82,7 +81,7 @@ export class BlockPrograms {
 
   /** Outputs `loss` and each layer's {@link keysName} and {@link valueGradientName}, of the rows that are captured. */
   capture(tokens: TokenChoice, shifted: ReadonlySet<string>): BlockComputation {
-    const { loss, hidden, taps, select, selectGradient, wanted: rows } = this.#programs.tapped(tokens);
+    const { loss, boundaries, taps, select, selectGradient, wanted: rows } = this.#programs.tapped(tokens);
     const outputs = new Map<string, Value>([['loss', loss]]);
     const layers = new Map<string, string>();
     for (const [name, { keys, values }] of taps) {
@@ -91,7 +90,7 @@ export class BlockPrograms {
       layers.set(valuesName(name), name);
     }
     const request = { wanted: new Set(layers.keys()), rows };
-    return this.#differentiated({ outputs, hidden }, shifted, request, (values, gradient) => {
+    return this.#differentiated({ outputs, boundaries }, shifted, request, (values, gradient) => {
       const name = layers.get(values)!;
       return [valueGradientName(name), selectGradient(name, gradient)];
     });
@@ -99,9 +98,9 @@ export class BlockPrograms {
 
   /** Outputs each layer's {@link keysName}, of the rows that are captured. */
   keys(tokens: TokenChoice, shifted: ReadonlySet<string>): BlockComputation {
-    const { hidden, taps, select } = this.#programs.tapped(tokens);
+    const { boundaries, taps, select } = this.#programs.tapped(tokens);
     const outputs = new Map([...taps].map(([name, { keys }]) => [keysName(name), select(name, keys)]));
-    return this.#forwardOnly({ outputs, hidden }, shifted);
+    return this.#forwardOnly({ outputs, boundaries }, shifted);
   }
 
   #forwardOnly(forward: MarkedForward, shifted: ReadonlySet<string>): BlockComputation {
@@ -130,7 +129,7 @@ export class BlockPrograms {
     return { ...frozen, live: sequence([...forwards, ...backwards].filter(({ outputs }) => outputs.size > 0)) };
   }
 
-  #cut({ outputs, hidden }: MarkedForward, shifted: ReadonlySet<string>) {
+  #cut({ outputs, boundaries }: MarkedForward, shifted: ReadonlySet<string>) {
     const shifts = new Map(
       this.#layers
         .filter(({ name }) => shifted.has(name))
@@ -139,7 +138,7 @@ export class BlockPrograms {
           { input: shiftInput(layer.name), orientation: layer.orientation } as const,
         ]),
     );
-    const marks = hidden.map((value, at): [string, Value] => [`hidden ${at}`, value]);
+    const marks = boundaries.map((value, at): [string, Value] => [`boundary ${at}`, value]);
     const all = withShifts(new Map([...outputs, ...marks]), shifts);
     const rewrittenMarks = marks.map(([name]) => all.get(name)!);
     for (const [name] of marks) all.delete(name);

@@ -3,7 +3,7 @@
 // How it runs, as a whole or block after block in little memory, is its schedule's business.
 
 import type { EditableLayer } from '../models/model.js';
-import { returnBlocksAtOnce } from './allocator.js';
+import { keepLargeBlocks, returnBlocksAtOnce } from './allocator.js';
 import { BlockPrograms } from './block-programs.js';
 import { BlockSchedule } from './block-schedule.js';
 import { FrozenCache, type RecordStore } from './frozen-cache.js';
@@ -25,7 +25,7 @@ import type { ModelSchedule } from './model-schedule.js';
 import type { OpenModel } from './open-model.js';
 import type { RowCounts } from './row-counts.js';
 import type { Resident, Runtime } from './runtime.js';
-import type { Schedule } from './schedule.js';
+import type { Running } from './schedule.js';
 import { WholeSchedule } from './whole-schedule.js';
 
 export type { LayerTensors } from './layer-tensors.js';
@@ -76,12 +76,12 @@ export class EditableModel {
   static async open(
     model: OpenModel,
     layers: readonly EditableLayer[],
-    schedule: Schedule,
+    { schedule, keepsFreed = false }: Running,
     records?: RecordStore,
   ): Promise<EditableModel> {
     const cache = records && new FrozenCache(model.runtime, records);
     const programs = new LanguageModelPrograms(model.definition, layers);
-    if (schedule === 'blocks') returnBlocksAtOnce();
+    if (schedule === 'blocks') (keepsFreed ? keepLargeBlocks : returnBlocksAtOnce)();
     const running =
       schedule === 'whole'
         ? await WholeSchedule.open(model, layers, programs, cache)

@@ -15,7 +15,7 @@ import { matchTensors } from './match-tensors.js';
 import type { OpenModel } from './open-model.js';
 import { openRuntime, type RuntimeOptions } from './open-runtime.js';
 import type { Resident, Runtime, WeightBinding } from './runtime.js';
-import type { Schedule } from './schedule.js';
+import type { Running, Schedule } from './schedule.js';
 
 /** Where and how a model is opened: the device and its threads, a file of weights instead of the folder's own. */
 export interface OpenModelOptions extends Partial<RuntimeOptions>, OpenFolderOptions {}
@@ -70,10 +70,10 @@ export class LanguageModel implements OpenModel {
   /** Prepares editing of some layers: their weights become inputs, everything else stays mapped. `records` keeps the frozen part of prompts. */
   async editing(
     layers: readonly EditableLayer[],
-    schedule: Schedule = 'whole',
+    running: Schedule | Running = 'whole',
     records?: RecordStore,
   ): Promise<EditableModel> {
-    return EditableModel.open(this, layers, schedule, records);
+    return EditableModel.open(this, layers, typeof running === 'string' ? { schedule: running } : running, records);
   }
 
   /**

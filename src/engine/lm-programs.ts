@@ -45,8 +45,11 @@ const stackLayers = (rows: readonly Value[], group: number) =>
 /** A forward computation with the values between which blocks lie, in order. */
 export interface MarkedForward {
   readonly outputs: ReadonlyMap<string, Value>;
-  readonly hidden: readonly Value[];
+  readonly boundaries: readonly Value[];
 }
+
+/** An encoder is done before the decoder beside it begins. */
+const boundariesOf = ({ encoderHidden = [], hidden }: Forward): Value[] => [...encoderHidden, ...hidden];
 
 /** Builds programs for one model and one choice of layers. */
 export class LanguageModelPrograms {
@@ -78,13 +81,18 @@ export class LanguageModelPrograms {
   loss(kind: 'answer' | 'divergence'): MarkedForward {
     const forward = this.forward();
     const loss = kind === 'answer' ? answerLoss(forward) : divergenceLoss(forward);
-    return { outputs: new Map([['loss', loss]]), hidden: forward.hidden };
+    return { outputs: new Map([['loss', loss]]), boundaries: boundariesOf(forward) };
+  }
+
+  answerLogits(): MarkedForward {
+    const forward = this.forward();
+    return { outputs: new Map([['logits', forward.logits]]), boundaries: boundariesOf(forward) };
   }
 
   predictions(): MarkedForward {
-    const { logits, hidden } = this.forward();
-    const outputs = { predicted: b.argMax(logits), nll: b.crossEntropy(logits, labels) };
-    return { outputs: new Map(Object.entries(outputs)), hidden };
+    const forward = this.forward();
+    const outputs = { predicted: b.argMax(forward.logits), nll: b.crossEntropy(forward.logits, labels) };
+    return { outputs: new Map(Object.entries(outputs)), boundaries: boundariesOf(forward) };
   }
 
   /**
@@ -100,7 +108,8 @@ export class LanguageModelPrograms {
       taps.get(name)!.rows === 'answers' ? rows : b.gatherRows(rows, indices[choices.get(name)!]);
     const wanted = this.#wantedRows(tokens);
     const selectGradient = (name: string, gradient: Value) => (wanted ? gradient : select(name, gradient));
-    return { loss: answerLoss(forward), hidden: forward.hidden, taps, select, selectGradient, wanted };
+    const boundaries = boundariesOf(forward);
+    return { loss: answerLoss(forward), boundaries, taps, select, selectGradient, wanted };
   }
 
   /**
@@ -188,7 +197,7 @@ export class LanguageModelPrograms {
 
   /** Output `logits` [answers, vocabulary]. */
   logits(): Partition {
-    return this.cut({ logits: this.forward().logits });
+    return this.cut(this.answerLogits().outputs);
   }
 
   /** Whether the model remembers: see {@link step}. */
@@ -206,8 +215,9 @@ export class LanguageModelPrograms {
 
   stepForward(mode: MemoryMode, output: 'predicted' | 'logits'): MarkedForward {
     const forward = this.#definition.forward({ answersOnlyInLastBlock: true, memory: mode });
-    const { logits, memory = new Map<string, Value>(), hidden } = forward;
-    return { outputs: new Map([[output, output === 'logits' ? logits : b.argMax(logits)], ...memory]), hidden };
+    const { logits, memory = new Map<string, Value>() } = forward;
+    const outputs = new Map([[output, output === 'logits' ? logits : b.argMax(logits)], ...memory]);
+    return { outputs, boundaries: boundariesOf(forward) };
   }
 
   /** Outputs `predicted` i64 [answers], the most likely token, and `nll` [answers], -log p of the label. */

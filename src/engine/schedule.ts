@@ -2,3 +2,13 @@
 
 /** `whole`: sessions over the whole model. `blocks`: one block at a time over mapped weights, in little memory. */
 export type Schedule = 'whole' | 'blocks';
+
+/** A schedule, and how it is run. */
+export interface Running {
+  readonly schedule: Schedule;
+  /**
+   * Whether what one block's pass has freed stays with the process for the next: faster, and at most one pass more memory. Of
+   * no effect on `whole`, which does so anyway. Default: it goes back to the system at once.
+   */
+  readonly keepsFreed?: boolean;
+}

@@ -35,20 +35,22 @@ export async function writeAtomic(path: string, write: (file: FileHandle) => Pro
 /**
  * Fills a new folder under a temporary name beside `path`, then renames it into place.
  * An empty folder at `path` is replaced; a filled one only with `force`, and then only after `fill` has succeeded.
+ * @returns what `fill` returned
  */
-export async function writeFolderAtomic(
+export async function writeFolderAtomic<R>(
   path: string,
   force: boolean,
-  fill: (folder: string) => Promise<void>,
-): Promise<void> {
+  fill: (folder: string) => Promise<R>,
+): Promise<R> {
   await refuseFilledFolder(path, force);
   await removeLeftovers(path);
   const temporary = temporaryName(path);
   try {
     await mkdir(dirname(temporary), { recursive: true });
     await mkdir(temporary);
-    await fill(temporary);
+    const filled = await fill(temporary);
     await replaceFolder(temporary, path);
+    return filled;
   } catch (error) {
     await removeQuietly(temporary);
     throw fileError(error, path, 'writing');

@@ -36,3 +36,21 @@ test.each(encoderDecoders)(
     expect((await flopsOf(8)) - (await flopsOf(7))).toBe(perRank.reduce((sum, flops) => sum + flops, 0));
   },
 );
+
+test.each(encoderDecoders)(
+  'in $name the keys and values that a decoder takes of the encoder have a row for each of its tokens',
+  async ({ folder }) => {
+    const model = await LanguageModel.open(folder);
+    const { layers } = model.definition;
+    await model.close();
+    const [last] = layers.filter(({ name }) => name.endsWith('.wo')).slice(-1);
+    const flopsOf = async (tokens: number) => {
+      const size = { edits: 1, tokens, answerTokens: 2, rank: 1, repeats: 1, warmUp: false, layers: [last!.name] };
+      return (await bench(benchOptions.parse({ what: 'edit', model: folder, ...size }), collecting())).flops;
+    };
+    // One token more in the encoder goes through its own matrices and those that look at it, forward; the only edited layer is the last.
+    const looks = ({ name }: { name: string }) => /^encoder\.|EncDecAttention\.[kv]$/.test(name);
+    const read = layers.filter(looks).reduce((sum, { keySize, valueSize }) => sum + keySize * valueSize, 0);
+    expect((await flopsOf(7)) - (await flopsOf(6))).toBeCloseTo(2 * read, 3);
+  },
+);

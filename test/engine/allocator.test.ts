@@ -55,17 +55,21 @@ test.runIf(glibc)('within a limit a freed block goes back at once again', () => 
   expect(kept - returned).toBeLessThan(0.1 * block);
 });
 
-test.runIf(glibc)('a model that runs block after block has the blocks go back at once', () => {
-  const open = (schedule: string) => `
+test.runIf(glibc)(
+  'a model that runs block after block has the blocks go back at once, unless there is room for them',
+  () => {
+    const open = (running: string) => `
     const { LanguageModel } = await import('${new URL('language-model.js', allocator)}');
     const model = await LanguageModel.open('models/atlas', { inThread: true });
-    await model.editing(model.layers(), '${schedule}');
+    await model.editing(model.layers(), ${running});
     await model.close();
     once();`;
-  const each = faults('').each;
-  expect(faults(open('blocks')).each).toBeGreaterThan(0.9 * each);
-  expect(faults(open('whole')).each).toBeLessThan(0.1 * each);
-});
+    const each = faults('').each;
+    expect(faults(open("'blocks'")).each).toBeGreaterThan(0.9 * each);
+    expect(faults(open("{ schedule: 'blocks', keepsFreed: true }")).each).toBeLessThan(0.1 * each);
+    expect(faults(open("'whole'")).each).toBeLessThan(0.1 * each);
+  },
+);
 
 test.runIf(glibc)('settings of the user stay', () => {
   const { each } = faults('keepFreedBlocks();', { MALLOC_TRIM_THRESHOLD_: '0' });
