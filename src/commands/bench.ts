@@ -190,7 +190,7 @@ interface BenchWork {
 function workOf({ model, editable }: Bench, options: BenchOptions): BenchWork {
   const { layers, vocabularySize, kind } = model.definition;
   const { edits, tokens, answerTokens, rank, blocks } = options;
-  const { taps } = model.definition.forward({ answersOnlyInLastBlock: false });
+  const { taps, hidden } = model.definition.forward({ answersOnlyInLastBlock: false });
   // An encoder reads the prompt only, a decoder beside it the answer only, except where it looks at the encoder.
   const read = (layer: string) => {
     if (kind !== 'encoder-decoder') return tokens;
@@ -198,7 +198,8 @@ function workOf({ model, editable }: Bench, options: BenchOptions): BenchWork {
   };
   const size = (from: typeof layers) =>
     from.reduce((sum, { name, keySize, valueSize }) => sum + (keySize * valueSize * read(name)) / tokens, 0);
-  const first = layers.indexOf(editable.layers[0]!);
+  // Layers may be chosen in any order.
+  const first = layers.findIndex((layer) => editable.layers.includes(layer));
   const lm = {
     edits,
     tokens,
@@ -206,7 +207,7 @@ function workOf({ model, editable }: Bench, options: BenchOptions): BenchWork {
     capturedTokens: kind === 'decoder' ? answerTokens : tokens,
     frozen: size(layers.slice(0, first)),
     live: size(layers.slice(first)),
-    head: (kind === 'classifier' ? 2 : vocabularySize) * editable.layers[0]!.valueSize,
+    head: (kind === 'classifier' ? 2 : vocabularySize) * (hidden.at(-1)!.shape.at(-1) as number),
     edited: size(editable.layers),
   };
   const edited = editable.layers.map(({ name, keySize, valueSize }) => ({
