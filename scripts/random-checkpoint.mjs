@@ -1,11 +1,12 @@
 // Writes a checkpoint of a published shape with random weights in bfloat16, to measure with: the shape without the download.
-// Usage: node scripts/random-checkpoint.mjs gptj-6b|t5-xl|bert-base FOLDER [TOKENIZER.json]   (build first: npx tsc -b)
+// Usage: node scripts/random-checkpoint.mjs gpt2-small|gptj-6b|t5-xl|bert-base FOLDER [TOKENIZER.json]   (build first: npx tsc -b)
 
 import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeRandomCheckpoint } from '../dist/commands/bench/random-checkpoint.js';
 
 const shapes = {
+  'gpt2-small': { model_type: 'gpt2', n_layer: 12, n_embd: 768, n_head: 12, vocab_size: 50257, n_positions: 1024 },
   'gptj-6b': {
     model_type: 'gptj',
     n_layer: 28,

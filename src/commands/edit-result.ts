@@ -89,6 +89,8 @@ export function tellEdit(result: EditResult, reports: readonly FactReport[], { e
     ),
   );
   if (result.rounding) emit({ kind: 'note', text: roundingText(result.rounding) });
+  const outgrown = result.layers.filter(({ shiftNorm, weightNorm }) => shiftNorm > outgrownAt * weightNorm);
+  if (outgrown.length > 0) emit({ kind: 'warning', text: outgrownText(outgrown) });
   const failed = reports.filter(({ took }) => !took);
   if (failed.length > 0) {
     const rows = failed
@@ -99,6 +101,17 @@ export function tellEdit(result: EditResult, reports: readonly FactReport[], { e
   }
   emit({ kind: 'note', text: `saved ${result.out}: model, shift.safetensors, facts.jsonl, edit.json` });
   emit({ kind: 'note', text: `report: ${reportPath(result.out)} (open it in a browser)` });
+}
+
+/**
+ * Times the weight's norm. Shifts of usable edits have been seen at up to 60 times, in directions that keys hardly use; from 400 on
+ * nothing else stayed in place (docs/log.md).
+ */
+const outgrownAt = 100;
+
+function outgrownText(layers: readonly LayerNorms[]): string {
+  const each = layers.map(({ name, shiftNorm, weightNorm }) => `${name} ${Math.round(shiftNorm / weightNorm)}`);
+  return `shifts many times as large as their weights (${each.join(', ')} times): keys of different facts are nearly the same there; try other --layers, --tokens all or a lower --initial-rate when training the editor`;
 }
 
 function roundingText({ dtypes, shareOfShift }: Rounding): string {

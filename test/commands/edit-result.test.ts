@@ -1,0 +1,28 @@
+// What is said of an edit that cannot have left the rest of the model alone.
+
+import { expect, test } from 'vitest';
+import { type EditResult, tellEdit } from '../../src/commands/edit-result.js';
+import { collecting } from './tiny-world.js';
+
+const scores = { facts: 1, es: 1, gs: 1, ls: 1, unchanged: 1, before: { es: 0, gs: 0, ls: 1 } };
+
+function warnings(...shiftNorms: readonly number[]): string[] {
+  const layers = shiftNorms.map((shiftNorm, at) => ({ name: `layer.${at}`, shiftNorm, weightNorm: 2 }));
+  const result: EditResult = {
+    ...{ out: 'edited', editor: 'malmen', facts: 1, took: 1, failedIds: [], scores, layers, leftOut: [] },
+    ...{ editSeconds: 1, secondsPerFact: 1, verified: 'the saved checkpoint, opened again from disk' },
+  };
+  const context = collecting();
+  tellEdit(result, [], context);
+  return context.events.flatMap((event) => (event.kind === 'warning' ? [event.text] : []));
+}
+
+test('a shift of at most a hundred times its weight passes', () => {
+  expect(warnings(1, 200)).toEqual([]);
+});
+
+test('a larger one is named, with how large it is', () => {
+  const [warning, ...others] = warnings(1, 202, 900);
+  expect(warning).toContain('(layer.1 101, layer.2 450 times)');
+  expect(others).toEqual([]);
+});
