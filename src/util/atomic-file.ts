@@ -1,5 +1,6 @@
 // Files and folders that are either whole or absent: written under a temporary name, flushed, then renamed. What a killed
-// process left under a temporary name is removed by the next one that writes the same file or folder.
+// process left under a temporary name is removed by the next one that writes the same file or folder; a folder that it was
+// about to replace gets its name back.
 
 import { randomBytes } from 'node:crypto';
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
@@ -42,6 +43,7 @@ export async function writeFolderAtomic<R>(
   force: boolean,
   fill: (folder: string) => Promise<R>,
 ): Promise<R> {
+  await restoreReplaced(path);
   await refuseFilledFolder(path, force);
   await removeLeftovers(path);
   const temporary = temporaryName(path);
@@ -77,7 +79,7 @@ async function removeQuietly(path: string): Promise<void> {
 }
 
 async function replaceFolder(from: string, to: string): Promise<void> {
-  const old = temporaryName(to);
+  const old = temporaryName(to, replacedSuffix);
   const existed = await rename(to, old).then(
     () => true,
     () => false,
@@ -89,15 +91,18 @@ async function replaceFolder(from: string, to: string): Promise<void> {
 /** Names that this process has given: in a container, the next process often has the number of the one that was killed. */
 const given = new Set<string>();
 
-function temporaryName(path: string): string {
-  const name = `.${basename(path)}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
+/** Of a folder that makes room for the one that takes its name: between the two renames it is the only whole one that is known. */
+const replacedSuffix = 'old';
+
+function temporaryName(path: string, suffix = 'tmp'): string {
+  const name = `.${basename(path)}.${process.pid}.${randomBytes(4).toString('hex')}.${suffix}`;
   given.add(name);
   return join(dirname(path), name);
 }
 
 /** Whether a name is a temporary one of a process that lives no more. */
 function isLeftover(name: string): boolean {
-  const [, pid] = /^\..+\.(\d+)\.[0-9a-f]{8}\.tmp$/.exec(name) ?? [];
+  const [, pid] = /^\..+\.(\d+)\.[0-9a-f]{8}\.(?:tmp|old)$/.exec(name) ?? [];
   return pid !== undefined && !(Number(pid) === process.pid ? given.has(name) : lives(Number(pid)));
 }
 
@@ -113,7 +118,21 @@ function lives(pid: number): boolean {
 
 /** Removes what killed processes left of `path`. It is no reason to fail where that is refused: writing will say so. */
 async function removeLeftovers(path: string): Promise<void> {
+  for (const leftover of await leftoversOf(path)) await removeQuietly(leftover);
+}
+
+/** A process that was killed between the two renames left the old folder without its name. */
+async function restoreReplaced(path: string): Promise<void> {
+  if (await stat(path).catch(() => undefined)) return;
+  const replaced = (await leftoversOf(path)).find((name) => name.endsWith(`.${replacedSuffix}`));
+  if (replaced === undefined) return;
+  await rename(replaced, path).catch((error) => {
+    throw fileError(error, path, 'restoring');
+  });
+}
+
+async function leftoversOf(path: string): Promise<string[]> {
   const names = await readdir(dirname(path)).catch(() => []);
   const own = names.filter((name) => name.startsWith(`.${basename(path)}.`) && isLeftover(name));
-  for (const name of own) await removeQuietly(join(dirname(path), name));
+  return own.map((name) => join(dirname(path), name));
 }
