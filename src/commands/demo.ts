@@ -26,6 +26,9 @@ export const embeddedModel = fileURLToPath(new URL('../../models/atlas', import.
 /** Facts edited at once in a training step: enough to learn from, few enough for a step of seconds. */
 const editsPerStep = 300;
 
+/** Facts that may be lost for what stays: the aims allow two in a hundred. */
+const ease = 0.01;
+
 /** How firmly the edit holds what stands: it makes enough rounds to afford it (docs/log.md). */
 const hold = 30;
 
@@ -137,7 +140,7 @@ function change(
   context.emit({ kind: 'note', text, style: 'heading' });
   const out = editedFolder(options.out);
   const { promptsARound, madeUp } = kept;
-  const sparing = { keepPrompts: promptsARound * options.facts, keepMadeUp: madeUp * options.facts, hold };
+  const sparing = { keepPrompts: promptsARound * options.facts, keepMadeUp: madeUp * options.facts, hold, ease };
   const keep = options.editor === 'malmen' ? { keep: `jsonl:${outside}`, ...sparing } : {};
   const editing = { ...commonOptions(options), ...keep, editor, records: `jsonl:${edited}`, out, force: true };
   return edit(editOptions.parse(editing), context);

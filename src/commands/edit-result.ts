@@ -5,6 +5,7 @@ import { exactMatch, type FactReport } from '../eval/fact-report.js';
 import type { NeutralScores } from '../eval/neutral-scores.js';
 import type { LayerNorms } from '../report/report-data.js';
 import { present } from '../util/present.js';
+import type { Eased } from './ease-shift.js';
 import { reportPath } from './edit-report.js';
 import type { CommandContext } from './events.js';
 import type { Rounding } from './rounding.js';
@@ -26,6 +27,8 @@ export interface EditResult {
   readonly layers: readonly LayerNorms[];
   readonly editSeconds: number;
   readonly secondsPerFact: number;
+  /** Only with `--ease`. */
+  readonly eased?: Eased;
   readonly verified: 'the saved checkpoint, opened again from disk';
   readonly leftOut: readonly string[];
   /** Only where edited weights are stored in 16 bits. */
@@ -37,6 +40,7 @@ export interface EditMade {
   readonly editor: string;
   readonly layers: EditResult['layers'];
   readonly editSeconds: number;
+  readonly eased: Eased | undefined;
   readonly leftOut: readonly string[];
   readonly rounding: Rounding | undefined;
 }
@@ -50,7 +54,7 @@ export interface EditAsked {
 /** An edit with what its saved checkpoint was found to say. */
 export function editResult(
   out: string,
-  { editor, layers, editSeconds, leftOut, rounding }: EditMade,
+  { editor, layers, editSeconds, eased, leftOut, rounding }: EditMade,
   { reports, neutral }: EditAsked,
 ): EditResult {
   const exact = exactMatch(reports);
@@ -66,6 +70,7 @@ export function editResult(
     layers,
     editSeconds,
     secondsPerFact: editSeconds / reports.length,
+    ...present('eased', eased),
     verified: 'the saved checkpoint, opened again from disk',
     leftOut,
     ...(rounding ? { rounding } : {}),
@@ -89,6 +94,7 @@ export function tellEdit(result: EditResult, reports: readonly FactReport[], { e
     ),
   );
   if (result.rounding) emit({ kind: 'note', text: roundingText(result.rounding) });
+  if (result.eased) emit({ kind: 'note', text: easedText(result.eased) });
   const outgrown = result.layers.filter(({ shiftNorm, weightNorm }) => shiftNorm > outgrownAt * weightNorm);
   if (outgrown.length > 0) emit({ kind: 'warning', text: outgrownText(outgrown) });
   const failed = reports.filter(({ took }) => !took);
@@ -112,6 +118,11 @@ const outgrownAt = 100;
 function outgrownText(layers: readonly LayerNorms[]): string {
   const each = layers.map(({ name, shiftNorm, weightNorm }) => `${name} ${Math.round(shiftNorm / weightNorm)}`);
   return `shifts many times as large as their weights (${each.join(', ')} times): keys of different facts are nearly the same there; try other --layers, --tokens all or a lower --initial-rate when training the editor`;
+}
+
+function easedText({ factor, took }: Eased): string {
+  if (factor === 1) return `the shift could not be scaled down: ${took.whole} facts take at their prompts`;
+  return `the shift was scaled down to ${factor.toFixed(2)}: ${took.eased} facts take at their prompts, ${took.whole} under the whole one`;
 }
 
 function roundingText({ dtypes, shareOfShift }: Rounding): string {

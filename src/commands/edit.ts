@@ -8,7 +8,7 @@ import type { EditRecord } from '../data/record.js';
 import { readRecords } from '../data/spec.js';
 import type { TokenizedRecord } from '../data/tokenized-record.js';
 import { readEditorDescription } from '../editors/editor-folder.js';
-import type { EditableModel } from '../engine/editable-model.js';
+import type { EditableModel, LayerTensors } from '../engine/editable-model.js';
 import { editedWeight } from '../engine/edited-weight.js';
 import { lazyDownload } from '../engine/runtime.js';
 import { evaluatedPairs, factRows } from '../eval/evaluate.js';
@@ -18,6 +18,7 @@ import { predictPairs } from '../eval/predict.js';
 import { refuseFilledFolder, writeFileAtomic, writeFolderAtomic } from '../util/atomic-file.js';
 import { present } from '../util/present.js';
 import { answersEnd, endedWhere } from './answer-ends.js';
+import { type Eased, easeShift } from './ease-shift.js';
 import { type EditHashes, writeEditReport } from './edit-report.js';
 import { type EditAsked, type EditMade, type EditResult, editResult, tellEdit } from './edit-result.js';
 import type { CommandContext } from './events.js';
@@ -116,7 +117,7 @@ async function editAndSave(
   noteWordings(tokenized, rounds, context);
   const start = performance.now();
   const inRound = askedInRound(told, { kind: model.definition.kind, batchSize: plan.batch, rounds });
-  const shift = await editor.computeShift(editable, inRound(rounds - 1), {
+  const whole = await editor.computeShift(editable, inRound(rounds - 1), {
     signal: context.signal,
     rounds,
     lambdaScale,
@@ -125,8 +126,9 @@ async function editAndSave(
     kept: keptInRound(subject, kept, { ...options, ...plan }),
     onProgress: ({ done, total }) => context.emit({ kind: 'progress', stage: 'edit', done, total, unit: 'batches' }),
   });
-  const editSeconds = (performance.now() - start) / 1000;
   close();
+  const { shift, eased } = await easeWhere(editable, whole, told, { ...options, ...plan }, context);
+  const editSeconds = (performance.now() - start) / 1000;
   const modules = new Map([...shift].map(([name, resident]) => [name, lazyDownload(model.runtime, resident)]));
   const edited = new Map(
     editable.layers.map((layer) => [
@@ -141,7 +143,21 @@ async function editAndSave(
   await saveShift(join(folder, 'shift.safetensors'), { baseHash: hash, editor: editor.name, modules });
   const layers = await layerNorms(editable, modules);
   model.runtime.release(...shift.values());
-  return { editor: editor.name, baseHash: hash, before, layers, editSeconds, leftOut, rounding };
+  return { editor: editor.name, baseHash: hash, before, layers, editSeconds, eased, leftOut, rounding };
+}
+
+/** The shift as it is unless `--ease` allows a loss; takes the shift over. */
+async function easeWhere(
+  editable: EditableModel,
+  whole: LayerTensors,
+  facts: readonly TokenizedRecord[],
+  options: Pick<EditOptions, 'ease' | 'batch'>,
+  context: CommandContext,
+): Promise<{ shift: LayerTensors; eased: Eased | undefined }> {
+  if (options.ease === 0) return { shift: whole, eased: undefined };
+  const found = await easeShift(editable, whole, facts, options, context);
+  editable.runtime.release(...whole.values());
+  return found;
 }
 
 /** Says what the edit learns from beside the prompts, since scores on rephrasings depend on it. */

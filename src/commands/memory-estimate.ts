@@ -34,6 +34,8 @@ export interface MemoryJob {
   readonly network?: NetworkSize;
   /** Whether keys are preserved. */
   readonly preserves?: boolean | undefined;
+  /** Whether an edit is scaled down in the end: a second set of shifts then. */
+  readonly eases?: boolean | undefined;
   /** Whether frozen parts are kept on disk. */
   readonly cached?: boolean | undefined;
   /** Of frozen parts that are kept in memory, at most. */
@@ -79,10 +81,13 @@ export function estimateMemory(schedule: Schedule, job: MemoryJob): MemoryEstima
     edit: [
       network + equations + rows + capture + frozenBytes,
       network + equations + rows + matrices + frozenBytes,
-      shifts + predict,
+      shifts + (job.eases ? matrices : 0) + predict,
     ],
     // The shift, its averages, gradients and what Adam makes of them.
-    'fine-tune': [shifts + 3 * matrices + (whole ? matrices : largest) + gradient, shifts + predict],
+    'fine-tune': [
+      shifts + 3 * matrices + (whole ? matrices : largest) + gradient,
+      shifts + (job.eases ? matrices : 0) + predict,
+    ],
     train: [
       3 * network + rows + capture,
       3 * network + rows + equations + matrices,

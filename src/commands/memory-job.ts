@@ -18,6 +18,7 @@ export interface JobDescription {
   readonly tokens: TokenChoice;
   readonly network?: NetworkSize;
   readonly preserves?: boolean;
+  readonly eases?: boolean;
   readonly cached?: boolean;
   readonly frozenBytes?: number;
 }

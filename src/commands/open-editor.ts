@@ -54,7 +54,7 @@ export async function openEditor(
   const asked = [...askedPairs(records), ...kept];
   const pairs = [...evaluatedPairs(records), ...asked];
   const edits = [...records.map(longestWording), ...kept.slice(0, options.keepPrompts)];
-  const job = { task: 'edit', model, pairs, edits } as const;
+  const job = { task: 'edit', model, pairs, edits, eases: options.ease > 0 } as const;
   if (description === undefined) {
     const layers = model.layers(options.layers);
     const plan = planRun(options, jobsOf({ ...job, task: 'fine-tune', layers, tokens: 'answers' }), context);

@@ -196,6 +196,14 @@ export const editOptions = z.strictObject({
     .describe(
       'so many prompts of --keep about made-up subjects (tokens of the vocabulary) stay too, under what the model says of them before the edit: it then spares subjects that nobody named; takes more rounds',
     ),
+  ease: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0)
+    .describe(
+      'in the end scale the shift down as far as it costs at most this share of those facts that took (0.01: one in a hundred), by their own prompts: other facts then stay better in place, and rephrasings are understood a little less (0: the whole shift)',
+    ),
   layers: layers.describe('layers to fine-tune (only with --editor ft)'),
   batch: count().default(100).describe('prompts per pass through the language model'),
   ftSteps: count().default(20).describe('fine-tuning steps over all facts (only with --editor ft)'),

@@ -46,6 +46,16 @@ describe('keys to preserve', () => {
     expect(peak(2e9) - peak(1e9)).toBe(1e9);
   });
 
+  it('an edit that is scaled down holds its layers once more', () => {
+    const wide = model.layers(model.definition.layers.map(({ name }) => name));
+    const network = { rank: 1, blocks: 1 };
+    const job = { task: 'edit', model, layers: wide, pairs: facts.slice(0, 1), edits: facts.slice(0, 1), tokens: 'answers', network } as const; // biome-ignore format: one line
+    const peak = (eases: boolean) => estimateMemory('whole', jobsOf({ ...job, eases })(1)).peak;
+    const layersBytes = 4 * wide.reduce((sum, { keySize, valueSize }) => sum + keySize * valueSize, 0);
+    // And as much again that waits for the next output.
+    expect(peak(true) - peak(false)).toBe(2 * layersBytes);
+  });
+
   async function heldBytes(use?: (keys: PreservedKeys, ops: MatrixOps<Resident>) => Promise<unknown>) {
     const ops = residentMatrices(editable.runtime);
     const before = await editable.runtime.memory();

@@ -24,10 +24,13 @@ import { loadEditor, readEditorDescription } from '../../src/editors/editor-fold
 import type { EditableModel } from '../../src/engine/editable-model.js';
 import { LanguageModel } from '../../src/engine/language-model.js';
 import { MemoryRecords } from '../../src/engine/memory-records.js';
-import { success } from '../../src/eval/metrics.js';
+import type { Resident } from '../../src/engine/runtime.js';
+import { type AnswerPrediction, success } from '../../src/eval/metrics.js';
 import { predictPairs } from '../../src/eval/predict.js';
 import { scoreEdit } from '../../src/eval/score-edit.js';
+import { f32 } from '../../src/tensor.js';
 import { openTokenizer } from '../../src/tokenizer/tokenizer.js';
+import { expectClose, largestValue } from '../parity/closeness.js';
 import { collecting, editTiny, fitTiny, type TinyWorld, tinyWorld, trainTiny } from './tiny-world.js';
 
 let world: TinyWorld;
@@ -187,6 +190,61 @@ test.each([
   await train(trainTiny(world, { steps: 1, initialRate, out: world.path(`rate-${initialRate}`) }), context);
   const warnings = context.events.flatMap((event) => (event.kind === 'warning' ? [event.text] : []));
   expect(warnings.some((text) => text.includes('--initial-rate'))).toBe(warns);
+});
+
+describe('edit --ease', () => {
+  const shiftOf = async (folder: string) => {
+    const { modules } = await loadShift(world.path(`${folder}/shift.safetensors`));
+    return [...modules.values()].flatMap(({ data }) => [...data]);
+  };
+
+  test('scales the shift down to what the facts allow, and no further', async () => {
+    const more = { ease: 0.2, rounds: 12, lambdaScale: 0.1, out: world.path('eased') };
+    const { eased, took } = await edit(editTiny(world, more), collecting());
+    const { took: whole } = await edit(editTiny(world, { ...more, ease: 0, out: world.path('uneased') }), collecting());
+    expect(eased!.took).toEqual({ whole, eased: took });
+    expect(eased!.factor).toBeLessThan(1);
+    const uneased = await shiftOf('uneased');
+    const found = await shiftOf('eased');
+    expect(largestValue(found)).toBeGreaterThan(0);
+    expectClose('eased shift', found, uneased.map((value) => eased!.factor * value), 1e-6); // biome-ignore format: one line
+    const allowed = whole - Math.floor(0.2 * whole);
+    expect(took).toBeGreaterThanOrEqual(allowed);
+    expect(await tookAt(eased!.factor - 0.01)).toBeLessThan(allowed);
+  });
+
+  test('without, the whole shift is saved', async () => {
+    expect((await edit(editTiny(world, { out: world.path('whole') }), collecting())).eased).toBeUndefined();
+  });
+
+  /** Facts whose answer stands under a part of the whole shift, asked one by one. */
+  async function tookAt(factor: number): Promise<number> {
+    const model = await LanguageModel.open(world.path('lm'));
+    const description = await readEditorDescription(world.path('editor'));
+    const editable = await model.editing(model.layers(description.layers));
+    const tokenizer = await openTokenizer(world.path('lm'));
+    const records = await tokenizeRecords(tokenizer, await readRecords(`${world.data}#20`), model.definition);
+    const { modules } = await loadShift(world.path('uneased/shift.safetensors'));
+    const part = new Map<string, Resident>();
+    for (const [name, { shape, data }] of modules)
+      part.set(
+        name,
+        await model.runtime.upload(
+          f32(
+            [...data].map((value) => factor * value),
+            shape,
+          ),
+        ),
+      );
+    const weights = await editable.shifted(part);
+    let took = 0;
+    for (const { edit: pair } of records) {
+      const [[prediction]] = (await predictPairs(editable, [weights], [pair], { batch: 1 })) as [[AnswerPrediction]];
+      if (success(prediction) === 1) took++;
+    }
+    await model.close();
+    return took;
+  }
 });
 
 describe('edit --keep', () => {
