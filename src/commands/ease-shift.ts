@@ -44,6 +44,8 @@ export async function easeShift(
   const { runtime } = editable;
   const pairs = facts.map(({ edit }) => edit);
   const took = new Map<number, number>();
+  const total = 1 + triesAmong(mostHundredths);
+  const tell = (done: number) => emit({ kind: 'progress', stage: 'ease', done, total, unit: 'tries' });
   const tookWithout = async (hundredths: number): Promise<number> => {
     const scaled = await scaledShift(runtime, shift, without(hundredths));
     const weights = await editable.shifted(scaled);
@@ -51,13 +53,14 @@ export async function easeShift(
     editable.releaseWeights(weights);
     runtime.release(...scaled.values());
     took.set(hundredths, found.filter(([prediction]) => success(prediction!) === 1).length);
-    emit({ kind: 'progress', stage: 'ease', done: took.size, total: 1 + triesAmong(mostHundredths), unit: 'tries' });
+    tell(took.size);
     return took.get(hundredths)!;
   };
   const whole = await tookWithout(0);
   const allowed = whole - Math.floor(ease * whole);
   const most = whole === 0 ? 0 : mostHundredths;
   const hundredths = await largestThat(most, async (some) => (await tookWithout(some)) >= allowed);
+  tell(total); // Halving may need one try less.
   const factor = without(hundredths);
   return {
     shift: await scaledShift(runtime, shift, factor),

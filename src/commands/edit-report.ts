@@ -5,11 +5,13 @@ import { editorHash } from '../editors/editor-folder.js';
 import type { FactReport } from '../eval/fact-report.js';
 import type { ReportData, Setting } from '../report/report-data.js';
 import { present } from '../util/present.js';
+import type { Eased } from './ease-shift.js';
 import { type EditOptions, editOptions } from './options.js';
 import { writeReport } from './write-report.js';
 
 /** Of an edit's result, what the report shows. */
 interface Result extends Pick<ReportData, 'scores' | 'exactMatch' | 'neutral' | 'layers'> {
+  readonly eased?: Eased;
   readonly editor: string;
   readonly editSeconds: number;
   readonly secondsPerFact: number;
@@ -57,7 +59,7 @@ const editorNames: Readonly<Record<string, string>> = { malmen: 'MALMEN', mend: 
 
 async function provenance(
   { model, editor, records, out }: EditOptions,
-  { result: { editSeconds, secondsPerFact }, hashes }: Done,
+  { result: { editSeconds, secondsPerFact, eased }, hashes }: Done,
 ): Promise<Setting[]> {
   const trained = editor === 'ft' ? [] : [{ name: 'editor sha256', value: await editorHash(editor) }];
   return [
@@ -68,6 +70,7 @@ async function provenance(
     { name: 'records', value: records },
     { name: 'edited model', value: out },
     { name: 'edited content hash', value: hashes.edited },
+    ...(eased ? [{ name: 'shift scaled down to', value: eased.factor.toFixed(2) }] : []),
     { name: 'edit took', value: `${editSeconds.toFixed(1)} s, ${(secondsPerFact * 1000).toFixed(1)} ms a fact` },
   ];
 }
