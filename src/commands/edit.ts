@@ -127,6 +127,7 @@ async function editAndSave(
     onProgress: ({ done, total }) => context.emit({ kind: 'progress', stage: 'edit', done, total, unit: 'batches' }),
   });
   close();
+  await model.runtime.trim();
   const { shift, eased } = await easeWhere(editable, whole, told, { ...options, ...plan }, context);
   const editSeconds = (performance.now() - start) / 1000;
   const modules = new Map([...shift].map(([name, resident]) => [name, lazyDownload(model.runtime, resident)]));

@@ -30,6 +30,7 @@ export interface AsyncHost {
   share(id: number, original: number): Promise<void> | void;
   release(ids: readonly number[]): Promise<void> | void;
   memory(): Promise<RuntimeMemory> | RuntimeMemory;
+  trim(): Promise<void> | void;
   close(): Promise<void>;
 }
 
@@ -119,6 +120,10 @@ export class HostedRuntime implements Runtime {
 
   release(...residents: readonly Resident[]): void {
     if (residents.length > 0) void this.#host.release(residents.map(({ id }) => id));
+  }
+
+  async trim(): Promise<void> {
+    await this.#host.trim();
   }
 
   async memory(): Promise<RuntimeMemory> {

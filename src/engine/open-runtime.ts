@@ -62,6 +62,11 @@ class WorkerHost implements AsyncHost {
   share: AsyncHost['share'] = (...parameters) => this.#call('share', parameters) as Promise<void>;
   memory: AsyncHost['memory'] = () => this.#call('memory', []) as ReturnType<AsyncHost['memory']>;
 
+  async trim(): Promise<void> {
+    await this.#call('trim', []);
+    returnFreedBlocks();
+  }
+
   release: AsyncHost['release'] = (...parameters) => {
     // Nobody waits for a release: after the end of the worker there is nothing left to free.
     if (!this.#ended) void this.#call('release', parameters);

@@ -69,6 +69,8 @@ export interface Runtime {
   release(...residents: readonly Resident[]): void;
   /** Bytes that residents hold now; storage with two owners counts once. */
   memory(): Promise<RuntimeMemory>;
+  /** Gives back what is kept for outputs to come: between two jobs of different sizes. */
+  trim(): Promise<void>;
   /** Ends the device's worker; what is still resident goes with it. */
   close(): Promise<void>;
 }

@@ -178,6 +178,11 @@ export class SessionHost {
     else if (data.byteLength === data.buffer.byteLength) freeMemory(data);
   }
 
+  /** Gives up the memory of released tensors that waits for outputs to come. */
+  trim(): void {
+    this.#pool.clear();
+  }
+
   memory(): RuntimeMemory {
     let residentBytes = 0;
     for (const data of new Set(this.#residents.values())) residentBytes += data.byteLength;

@@ -300,6 +300,24 @@ test('the same bytes behind a worker and in this thread', async () => {
   expect(results[1]).toEqual(results[0]);
 });
 
+test.each(Object.entries(transports))(
+  '%s: what waits for outputs to come is given back when told',
+  async (_, inThread) => {
+    const runtime = await openRuntime({ device: 'cpu', inThread });
+    onTestFinished(() => runtime.close());
+    const bytes = 200e6;
+    const upTo = { x: f32(new Float32Array(bytes / 4), [bytes / 8, 2]) };
+    const compiled = await runtime.compile(doubled, allFed);
+    const given = await runtime.upload(upTo.x, { move: true });
+    runtime.release((await runtime.run(compiled, { x: given }, { keep: 'all' })).kept('result'));
+    await runtime.memory(); // the release has been heard
+    const kept = process.memoryUsage.rss();
+    await runtime.trim();
+    expect(kept - process.memoryUsage.rss()).toBeGreaterThan(0.9 * bytes);
+    expect((await runtime.memory()).residents).toBe(1);
+  },
+);
+
 describe.each(Object.entries(transports))('a device that is not here, %s', (_, inThread) => {
   const expectUnsupported = async (device: Device) => {
     const opening = openRuntime({ device, inThread });
