@@ -3,10 +3,11 @@
 
 import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { gpt2Small } from '../dist/commands/bench/bench-model.js';
 import { writeRandomCheckpoint } from '../dist/commands/bench/random-checkpoint.js';
 
 const shapes = {
-  'gpt2-small': { model_type: 'gpt2', n_layer: 12, n_embd: 768, n_head: 12, vocab_size: 50257, n_positions: 1024 },
+  'gpt2-small': gpt2Small,
   'gptj-6b': {
     model_type: 'gptj',
     n_layer: 28,

@@ -13,7 +13,10 @@ import type { CommandContext } from './events.js';
 export interface Eased {
   /** What is left of it, 1: all. */
   readonly factor: number;
-  /** Facts whose whole answer is the most likely one at their own prompt, under the whole shift and under what is left. */
+  /**
+   * Facts whose whole answer, with its end where ends are edited, is the most likely one at their own prompt, under the whole
+   * shift and under what is left.
+   */
   readonly took: { readonly whole: number; readonly eased: number };
 }
 

@@ -84,7 +84,10 @@ async function replaceFolder(from: string, to: string): Promise<void> {
     () => true,
     () => false,
   );
-  await rename(from, to);
+  await rename(from, to).catch(async (error) => {
+    if (existed) await rename(old, to);
+    throw error;
+  });
   if (existed) await rm(old, { recursive: true, force: true });
 }
 

@@ -69,6 +69,7 @@ describe('the demonstration', () => {
       keepPrompts: 40,
       keepMadeUp: 160,
       hold: 30,
+      ease: 0.01,
     });
     const tables = context.events.filter(({ kind }) => kind === 'table');
     expect(tables.at(-1)).toMatchObject({ columns: ['prompt', 'before', 'after', ''] });

@@ -1,4 +1,4 @@
-// What is said of an edit that cannot have left the rest of the model alone.
+// What is said of a shift: that it cannot have left the rest of the model alone, and how much of it was needed.
 
 import { expect, test } from 'vitest';
 import { type EditResult, tellEdit } from '../../src/commands/edit-result.js';
@@ -6,15 +6,21 @@ import { collecting } from './tiny-world.js';
 
 const scores = { facts: 1, es: 1, gs: 1, ls: 1, unchanged: 1, before: { es: 0, gs: 0, ls: 1 } };
 
-function warnings(...shiftNorms: readonly number[]): string[] {
-  const layers = shiftNorms.map((shiftNorm, at) => ({ name: `layer.${at}`, shiftNorm, weightNorm: 2 }));
-  const result: EditResult = {
-    ...{ out: 'edited', editor: 'malmen', facts: 1, took: 1, failedIds: [], scores, layers, leftOut: [] },
-    ...{ editSeconds: 1, secondsPerFact: 1, verified: 'the saved checkpoint, opened again from disk' },
-  };
+const edited = (more: Partial<EditResult>): EditResult => ({
+  ...{ out: 'edited', editor: 'malmen', facts: 1, took: 1, failedIds: [], scores, layers: [], leftOut: [] },
+  ...{ editSeconds: 1, secondsPerFact: 1, verified: 'the saved checkpoint, opened again from disk' },
+  ...more,
+});
+
+function told(kind: 'warning' | 'note', result: EditResult): string[] {
   const context = collecting();
   tellEdit(result, [], context);
-  return context.events.flatMap((event) => (event.kind === 'warning' ? [event.text] : []));
+  return context.events.flatMap((event) => (event.kind === kind ? [event.text] : []));
+}
+
+function warnings(...shiftNorms: readonly number[]): string[] {
+  const layers = shiftNorms.map((shiftNorm, at) => ({ name: `layer.${at}`, shiftNorm, weightNorm: 2 }));
+  return told('warning', edited({ layers }));
 }
 
 test('a shift of at most a hundred times its weight passes', () => {
@@ -25,4 +31,15 @@ test('a larger one is named, with how large it is', () => {
   const [warning, ...others] = warnings(1, 202, 900);
   expect(warning).toContain('(layer.1 101, layer.2 450 times)');
   expect(others).toEqual([]);
+});
+
+test('what was scaled down is said with what it cost, and where nothing could be', () => {
+  const took = { whole: 985, eased: 978 };
+  expect(told('note', edited({ eased: { factor: 0.97, took } }))).toContainEqual(
+    expect.stringMatching(/0\.97: 978 .* 985 /),
+  );
+  expect(told('note', edited({ eased: { factor: 1, took } }))).toContainEqual(
+    expect.stringMatching(/could not .* 985 /),
+  );
+  expect(told('note', edited({})).join()).not.toContain('scaled');
 });

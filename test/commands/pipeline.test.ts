@@ -208,6 +208,8 @@ describe('edit --ease', () => {
     const found = await shiftOf('eased');
     expect(largestValue(found)).toBeGreaterThan(0);
     expectClose('eased shift', found, uneased.map((value) => eased!.factor * value), 1e-6); // biome-ignore format: one line
+    const report = await readFile(world.path('eased/report.html'), 'utf8');
+    expect(report).toMatch(new RegExp(`shift scaled down to<.*>${eased!.factor.toFixed(2)}<`));
     const allowed = whole - Math.floor(0.2 * whole);
     expect(took).toBeGreaterThanOrEqual(allowed);
     expect(await tookAt(eased!.factor - 0.01)).toBeLessThan(allowed);
@@ -226,16 +228,10 @@ describe('edit --ease', () => {
     const records = await tokenizeRecords(tokenizer, await readRecords(`${world.data}#20`), model.definition);
     const { modules } = await loadShift(world.path('uneased/shift.safetensors'));
     const part = new Map<string, Resident>();
-    for (const [name, { shape, data }] of modules)
-      part.set(
-        name,
-        await model.runtime.upload(
-          f32(
-            [...data].map((value) => factor * value),
-            shape,
-          ),
-        ),
-      );
+    for (const [name, { shape, data }] of modules) {
+      const some = Float32Array.from(data, (value) => factor * value);
+      part.set(name, await model.runtime.upload(f32(some, shape)));
+    }
     const weights = await editable.shifted(part);
     let took = 0;
     for (const { edit: pair } of records) {
@@ -482,6 +478,18 @@ describe('refused', () => {
   test('a filled output folder, which stays as it was', async () => {
     await refuse(edit(editTiny(world), collecting()), 'exists', '--force');
     expect(await stat(world.path('edited/facts.jsonl'))).toBeDefined();
+  });
+
+  test.each([
+    ['the base itself', 'lm'],
+    ['a folder around it', '.'],
+  ])('to write over %s, even when forced, before any work', async (_, out) => {
+    const weights = await readFile(world.path('lm/model.safetensors'));
+    const context = collecting();
+    const refused = edit(editTiny(world, { out: world.path(out), force: true }), context);
+    await expect(refused).rejects.toThrow('would replace the base model');
+    expect(context.events.some((event) => event.kind === 'progress' && event.stage === 'edit')).toBe(false);
+    expect(await readFile(world.path('lm/model.safetensors'))).toEqual(weights);
   });
 
   test('an editor of another model', async () => {

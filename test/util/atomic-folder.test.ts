@@ -42,6 +42,13 @@ test('one that failed leaves the old folder and nothing else', async () => {
   expect([await content(), await readdir(dir)]).toEqual(['old', ['out']]);
 });
 
+test('where the new folder cannot take the name, the old one keeps it', async () => {
+  await folder('out', 'old');
+  const vanished = writeFolderAtomic(out, true, (made) => rm(made, { recursive: true }));
+  await expect(vanished).rejects.toMatchObject({ code: 'not-found' });
+  expect([await content(), await readdir(dir)]).toEqual(['old', ['out']]);
+});
+
 test('killed between the two renames, the old folder has its name back', async () => {
   const pid = ended();
   await folder(`.out.${pid}.0123abcd.old`, 'old');
