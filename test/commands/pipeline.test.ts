@@ -9,6 +9,7 @@ import { ask } from '../../src/commands/ask.js';
 import { edit } from '../../src/commands/edit.js';
 import type { EditResult } from '../../src/commands/edit-result.js';
 import { eval as evaluate } from '../../src/commands/eval.js';
+import type { CommandEvent } from '../../src/commands/events.js';
 import { type FitResult, fit } from '../../src/commands/fit.js';
 import { inspect } from '../../src/commands/inspect.js';
 import { keptPrompts } from '../../src/commands/kept-prompts.js';
@@ -22,6 +23,7 @@ import { type TokenizedRecord, tokenizeRecords } from '../../src/data/tokenized-
 import type { TokenPair } from '../../src/data/tuple.js';
 import { loadEditor, readEditorDescription } from '../../src/editors/editor-folder.js';
 import type { EditableModel } from '../../src/engine/editable-model.js';
+import { HostedRuntime } from '../../src/engine/hosted-runtime.js';
 import { LanguageModel } from '../../src/engine/language-model.js';
 import { MemoryRecords } from '../../src/engine/memory-records.js';
 import type { Resident } from '../../src/engine/runtime.js';
@@ -213,6 +215,26 @@ describe('edit --ease', () => {
     const allowed = whole - Math.floor(0.2 * whole);
     expect(took).toBeGreaterThanOrEqual(allowed);
     expect(await tookAt(eased!.factor - 0.01)).toBeLessThan(allowed);
+  });
+
+  test('of a shift under which no fact takes nothing is taken back', async () => {
+    const options = { ease: 0.2, rounds: 3, lambdaScale: 1000, out: world.path('nothing') };
+    expect((await edit(editTiny(world, options), collecting())).eased).toEqual({
+      factor: 1,
+      took: { whole: 0, eased: 0 },
+    });
+  });
+
+  test('what the rounds have left is given back before the model is asked', async () => {
+    const trim = vi.spyOn(HostedRuntime.prototype, 'trim');
+    const asked: unknown[] = [];
+    const context = collecting();
+    const emit = (event: CommandEvent) => {
+      if (event.kind === 'progress' && event.stage === 'ask before') asked.push(trim.mock.calls.length);
+    };
+    await edit(editTiny(world, { generate: false, out: world.path('trimmed') }), { ...context, emit });
+    trim.mockRestore();
+    expect(new Set(asked)).toEqual(new Set([1]));
   });
 
   test('without, the whole shift is saved', async () => {
