@@ -160,7 +160,7 @@ function tellNext(out: string, editor: string, { edit: { prompt } }: EditRecord,
     ['ask it yourself:', `ask --model ${model} --shift ${shift} "${prompt}"`],
     ['facts of your own: write an example file, put yours in, check them,', 'init facts.csv'],
     ['', `check facts.csv --model ${model}`],
-    ['and edit them:', `edit --model ${model} --editor ${editor} --records facts.csv --out edited`],
+    ['and edit them:', `edit --model ${model} --editor ${editor} --records facts.csv --out runs/edited`],
   ];
   emit({ kind: 'note', text: 'What to type next', style: 'heading' });
   for (const [text, command] of steps) {

@@ -71,6 +71,11 @@ describe('the demonstration', () => {
       hold: 30,
       ease: 0.01,
     });
+    // In a checkout, runs/ is what git ignores: elsewhere an edited model would count as part of the repository.
+    const outputs = context.events.flatMap((event) =>
+      event.kind === 'note' ? (/ --out (\S+)/.exec(event.text)?.[1] ?? []) : [],
+    );
+    expect(outputs).toEqual(['runs/edited']);
     const tables = context.events.filter(({ kind }) => kind === 'table');
     expect(tables.at(-1)).toMatchObject({ columns: ['prompt', 'before', 'after', ''] });
 
