@@ -1,7 +1,7 @@
 // What an edit comes to: its scores, the facts that did not take, and how they are told on the terminal.
 
 import { type EditScores, summarize } from '../eval/evaluate.js';
-import { exactMatch, type FactReport } from '../eval/fact-report.js';
+import { exactMatch, type FactReport, saidOn } from '../eval/fact-report.js';
 import type { NeutralScores } from '../eval/neutral-scores.js';
 import type { LayerNorms } from '../report/report-data.js';
 import { present } from '../util/present.js';
@@ -95,6 +95,8 @@ export function tellEdit(result: EditResult, reports: readonly FactReport[], { e
   );
   if (result.rounding) emit({ kind: 'note', text: roundingText(result.rounding) });
   if (result.eased) emit({ kind: 'note', text: easedText(result.eased) });
+  const { stopped, on } = saidOn(reports);
+  if (2 * on > stopped) emit({ kind: 'warning', text: saidOnText(stopped, on) });
   const outgrown = result.layers.filter(({ shiftNorm, weightNorm }) => shiftNorm > outgrownAt * weightNorm);
   if (outgrown.length > 0) emit({ kind: 'warning', text: outgrownText(outgrown) });
   const failed = reports.filter(({ took }) => !took);
@@ -118,6 +120,10 @@ const outgrownAt = 100;
 function outgrownText(layers: readonly LayerNorms[]): string {
   const each = layers.map(({ name, shiftNorm, weightNorm }) => `${name} ${Math.round(shiftNorm / weightNorm)}`);
   return `shifts many times as large as their weights (${each.join(', ')} times): keys of different facts are nearly the same there; try other --layers, --tokens all or a lower --initial-rate when training the editor`;
+}
+
+function saidOnText(stopped: number, on: number): string {
+  return `${on} of ${stopped} facts that took are said with other words behind them, where the model stopped before the edit: an editor trained with --ends edits the end of an answer too`;
 }
 
 function easedText({ factor, took }: Eased): string {

@@ -59,6 +59,19 @@ export function exactMatch(reports: readonly FactReport[]): { before: number; af
   return before === undefined || after === undefined ? undefined : { before, after };
 }
 
+/**
+ * Of the facts that took and whose old answer the model stopped after when it wrote freely (`stopped`), those whose new answer
+ * it goes on writing behind (`on`). Facts without `was` are not counted: where their old answer ended is not known.
+ */
+export function saidOn(reports: readonly FactReport[]): { readonly stopped: number; readonly on: number } {
+  const stopped = reports.filter(
+    ({ took, was, generated }) =>
+      took && was !== undefined && generated && normalizeAnswer(generated.before) === normalizeAnswer(was),
+  );
+  const on = stopped.filter(({ answer, generated, exact }) => !exact!.after && generated!.after.startsWith(answer));
+  return { stopped: stopped.length, on: on.length };
+}
+
 export async function writeFactReports(path: string, reports: readonly FactReport[]): Promise<void> {
   await writeFileAtomic(path, reports.map((report) => `${JSON.stringify(report)}\n`).join(''));
 }

@@ -1,6 +1,6 @@
 // What a folder of golden numbers holds, found by looking: models, forward passes and editing runs. Knows no name and no size.
 
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { architectures, defineModel } from '../../src/models/index.js';
@@ -105,12 +105,11 @@ function tensorNames(path: string): Set<string> {
   return new Set(Object.keys(JSON.parse(header) as Record<string, unknown>));
 }
 
-/** Removed when the tests end. */
+/** Lies among the test run's temporary files, which go when it ends. */
 function linkedFolder(folder: string, weights: string): string {
   const known = temporary.get(folder);
   if (known !== undefined) return known;
   const linked = mkdtempSync(join(tmpdir(), 'malmen-golden-'));
-  process.on('exit', () => rmSync(linked, { recursive: true, force: true }));
   symlinkSync(join(folder, 'config.json'), join(linked, 'config.json'));
   symlinkSync(join(folder, weights), join(linked, 'model.safetensors'));
   temporary.set(folder, linked);
