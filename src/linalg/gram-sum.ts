@@ -27,7 +27,7 @@ export class GramSum<M> {
   /** Adds the products of K `[n, size]`, which stays the caller's. */
   async add(rows: M): Promise<void> {
     await this.#pending.add(rows);
-    if (this.#pending.count >= rowsAtOnce) await this.#sumPending();
+    if (this.#pending.count >= rowsAtOnce(this.#size)) await this.#sumPending();
   }
 
   /** The whole matrix `[size, size]`; the sum is used up. At least one row was added. */

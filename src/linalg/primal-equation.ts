@@ -18,7 +18,7 @@ import { rowsAtOnce } from './row-buffer.js';
 
 /**
  * Peak memory in float32 numbers, with k^2/2 for the lower half of the Gram matrix (the tiles on its diagonal are whole)
- * and r for the rows at once, 1,024 and one chunk: adding, k^2/2 + k v + 4 r (k + v); solving, k^2/2 + 3 k v. The solution
+ * and r for the rows at once (`rowsAtOnce`) and one chunk: adding, k^2/2 + k v + 4 r (k + v); solving, k^2/2 + 3 k v. The solution
  * keeps k^2/2 + k v; a meta-gradient keeps k v and needs 2 k v to be made. A penalty that is added takes k^2/2 more for that
  * moment.
  */
@@ -44,12 +44,13 @@ export class PrimalEquation<M> implements EquationForm<M> {
       keys: ops.rows(keys, start, end),
       changes: ops.rows(changes, start, end),
     });
+    const enough = rowsAtOnce(this.#sizes.keySize);
     let start = 0;
     if (this.#pending.count === 0)
-      for (; start + rowsAtOnce <= count; start += rowsAtOnce) await this.#sum(slice(start, start + rowsAtOnce));
+      for (; start + enough <= count; start += enough) await this.#sum(slice(start, start + enough));
     if (start === count) return;
     await this.#pending.add(slice(start, count));
-    if (this.#pending.count >= rowsAtOnce) await this.#sumPending();
+    if (this.#pending.count >= enough) await this.#sumPending();
   }
 
   async solve(): Promise<SolvedShift<M>> {

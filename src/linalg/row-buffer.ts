@@ -3,10 +3,13 @@
 import type { MatrixOps } from './matrix-ops.js';
 
 /**
- * Rows that are gathered before their products are summed, while an LM batch may bring a hundred: every sum reads and writes
- * the whole Gram matrix, which takes as long as the product itself at about a hundred rows.
+ * Rows of keys that are gathered before their products are summed, while an LM batch may bring a hundred: every sum reads and
+ * writes the whole Gram matrix, which takes as long as the product itself at about a hundred rows. A Gram matrix that mostly
+ * stays in the cache needs fewer; gathered for every layer that is edited, more rows would take as much memory as its sums.
  */
-export const rowsAtOnce = 1024;
+export function rowsAtOnce(keySize: number): number {
+  return keySize <= 4096 ? 512 : 1024;
+}
 
 /** Owns copies of the chunks that were added. */
 export class RowBuffer<M> {

@@ -93,9 +93,16 @@ export function parseTokenizer(json: string, source: string, ends: readonly Toke
   };
 }
 
+/** Beside its ids, an encoding holds ten times their memory until it is collected: more at a time would only pile up. */
+const textsAtOnce = 1024;
+
 async function encodeAll(native: Native, texts: readonly string[], addSpecialTokens: boolean): Promise<number[][]> {
-  const encodings = await native.encodeBatch([...texts], { addSpecialTokens });
-  return encodings.map((encoding) => encoding.getIds());
+  const ids: number[][] = [];
+  for (let start = 0; start < texts.length; start += textsAtOnce) {
+    const encodings = await native.encodeBatch(texts.slice(start, start + textsAtOnce), { addSpecialTokens });
+    for (const encoding of encodings) ids.push(encoding.getIds());
+  }
+  return ids;
 }
 
 /** Stands for any text, where only what a tokenizer puts around it matters. */

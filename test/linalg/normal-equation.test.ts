@@ -185,7 +185,7 @@ function finiteChangeGradient(given: Problem): number[][] {
   );
 }
 
-test('more than 1,024 rows are summed in parts, and the parts do not matter', async () => {
+test('more than 512 rows are summed in parts, and the parts do not matter', async () => {
   const given = problem(11, 2500, 6, 2, 1);
   const expected = exactShift(given.keys, given.changes, 1);
   for (const chunk of [300, 1100, 2500]) {
@@ -330,7 +330,7 @@ test('rows that come all at once are not copied all at once', async () => {
   const before = ops.held;
   const equation = openNormalEquation(ops, options(given, { form: 'primal' }));
   await equation.add(keys, changes);
-  expect(ops.peak - before).toBeLessThanOrEqual(k * k + k * v + 4 * 1024 * (k + v));
+  expect(ops.peak - before).toBeLessThanOrEqual(k * k + k * v + 4 * 512 * (k + v));
   equation.release();
   ops.release(keys, changes);
   expect(ops.live).toBe(0);

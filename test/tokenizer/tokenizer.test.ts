@@ -64,6 +64,14 @@ describe.skipIf(noGpt2)('GPT-2', () => {
   });
 });
 
+test('thousands of texts come back each with its own ids, in order', async () => {
+  const tokenizer = parseTokenizer(small, 'small');
+  const texts = Array.from({ length: 2500 }, (_, at) => `a small ${at}`);
+  const lists = await tokenizer.encode(texts);
+  expect(lists).toHaveLength(2500);
+  expect(await tokenizer.decode(lists)).toEqual(texts);
+});
+
 describe('end of text', () => {
   const idOf = async (text: string) => (await parseTokenizer(small, 'small').encode([text]))[0]![0]!;
 
