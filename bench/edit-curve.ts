@@ -10,6 +10,7 @@ import { verifyWeights } from '../src/checkpoint/verify-weights.js';
 import { answersEnd, endedWhere } from '../src/commands/answer-ends.js';
 import { keptInRound, keptPrompts } from '../src/commands/kept-prompts.js';
 import { answeredByModel } from '../src/commands/made-up-subjects.js';
+import { withBorrowedWordings } from '../src/commands/more-wordings.js';
 import type { EditRecord } from '../src/data/record.js';
 import { readRecords } from '../src/data/spec.js';
 import { type TokenizedRecord, tokenizeRecords } from '../src/data/tokenized-record.js';
@@ -40,7 +41,10 @@ const { values: options } = parseArgs({
     'made-up': { type: 'string', default: '0' },
     // Rephrasings of each fact that the edit learns from; they are then not scored, whatever the editor.
     wordings: { type: 'string', default: '0' },
-    // As of `malmen edit`.
+    // Rephrasings of each fact that are neither told nor scored.
+    unscored: { type: 'string', default: '0' },
+    // As of `malmen edit`, from the facts of --keep.
+    'borrow-wordings': { type: 'string', default: '0' },
     hold: { type: 'string' },
     // Name of what comes out, instead of the editor's folder.
     name: { type: 'string' },
@@ -94,7 +98,7 @@ async function openEditor(model: LanguageModel, path: string, hash: string): Pro
 /** The facts of `--keep` for each round of an edit, where its editor can keep facts. */
 async function keptBeside(group: readonly TokenizedRecord[], { editable, editor, ends }: OpenEditor) {
   if (options.keep === undefined || !(editor instanceof HyperEditor && editor.method.damped)) return {};
-  const keeping = { keep: options.keep, keepMadeUp: Number(options['made-up']), seed: 0, batch: 100, ends };
+  const keeping = { keep: options.keep, facts, keepMadeUp: Number(options['made-up']), seed: 0, batch: 100, ends };
   const { known, madeUp } = await keptPrompts(subject, group, keeping);
   const quiet = { emit: () => {}, signal: new AbortController().signal };
   const pairs = [...known, ...(await answeredByModel(subject, editable, madeUp, keeping, quiet))];
@@ -102,12 +106,13 @@ async function keptBeside(group: readonly TokenizedRecord[], { editable, editor,
   return { kept: keptInRound(subject, pairs, { ...keeping, keepPrompts }) };
 }
 
-/** The first rephrasings as wordings that the edit learns from. */
+/** The first rephrasings as wordings that the edit learns from, the next ones left out; one at least is scored. */
 function withWordings(record: EditRecord): EditRecord {
-  const count = Math.min(Number(options.wordings), record.rephrasings.length - 1);
-  if (count <= 0) return record;
-  const wordings = record.rephrasings.slice(0, count).map(({ prompt }) => prompt);
-  return { ...record, wordings, rephrasings: record.rephrasings.slice(count) };
+  const told = Math.min(Number(options.wordings), record.rephrasings.length - 1);
+  const unscored = Math.min(told + Number(options.unscored), record.rephrasings.length - 1);
+  const wordings = record.rephrasings.slice(0, Math.max(0, told)).map(({ prompt }) => prompt);
+  const rephrasings = record.rephrasings.slice(Math.max(0, unscored));
+  return { ...record, ...(wordings.length > 0 ? { wordings } : {}), rephrasings };
 }
 
 async function measure(
@@ -153,11 +158,13 @@ const model = await LanguageModel.open(options.model!);
 const tokenizer = await openTokenizer(model.folder.dir);
 const hash = await verifyWeights(model.folder);
 const subject = { model, tokenizer, hash, name: model.folder.dir };
-const records = await tokenizeRecords(
-  tokenizer,
-  (await readRecords(options.records!)).map(withWordings),
-  model.definition,
-);
+const facts = options.keep === undefined ? [] : await readRecords(options.keep);
+const told = withBorrowedWordings((await readRecords(options.records!)).map(withWordings), facts, {
+  keep: options.keep,
+  borrowWordings: Number(options['borrow-wordings']),
+  seed: 0,
+});
+const records = await tokenizeRecords(tokenizer, told, model.definition);
 const points: CurvePoint[] = [];
 for (const path of options.editors!.split(',')) points.push(...(await measure(path, records, model, hash)));
 await model.close();

@@ -28,6 +28,7 @@ import { layerNorms } from './layer-norms.js';
 import { answeredByModel } from './made-up-subjects.js';
 import { jobsOf } from './memory-job.js';
 import { planRun, withMemoryReport } from './memory-limit.js';
+import { withBorrowedWordings } from './more-wordings.js';
 import { askNeutral, compareNeutral, type NeutralAnswers, neutralRecords } from './neutral.js';
 import { openEditor } from './open-editor.js';
 import type { EditOptions } from './options.js';
@@ -97,12 +98,13 @@ async function editAndSave(
 ): Promise<Edited> {
   const { model, hash } = subject;
   await assertOutsideBase(model.folder, options.out);
-  const tokenized = await tokenizeFor(subject, records);
+  const facts = options.keep === undefined ? [] : await readRecords(options.keep);
+  const tokenized = await tokenizeFor(subject, withBorrowedWordings(records, facts, options));
   noteRules(records, context);
   const description = options.editor === 'ft' ? undefined : await readEditorDescription(options.editor);
   const ends = description?.ends ?? answersEnd(subject, undefined);
   const told = endedWhere(subject, tokenized, ends);
-  const { known, madeUp } = await keptPrompts(subject, told, { ...options, ends });
+  const { known, madeUp } = await keptPrompts(subject, told, { ...options, facts, ends });
   const opened = await openEditor(
     subject,
     { records: told, kept: [...madeUp, ...known] },

@@ -2,7 +2,6 @@
 
 import { knownPairs, ownPairs } from '../data/known-pairs.js';
 import type { EditRecord } from '../data/record.js';
-import { readRecords } from '../data/spec.js';
 import { splitIntoBatches } from '../data/split-batches.js';
 import type { TokenizedRecord } from '../data/tokenized-record.js';
 import type { TokenPair } from '../data/tuple.js';
@@ -22,6 +21,13 @@ export interface KeptPrompts {
   readonly madeUp: readonly TokenPair[];
 }
 
+interface Keeping extends Pick<EditOptions, 'keep' | 'keepMadeUp' | 'seed'> {
+  /** What `keep` names; not read without it. */
+  readonly facts: readonly EditRecord[];
+  /** Whether the end of an answer is kept with it. */
+  readonly ends: boolean;
+}
+
 /**
  * All prompts of the facts to keep, none without `--keep`; a fact that is edited in any of its words is not kept.
  * @throws MalmenError `bad-input` when no record says what is true, or none can be asked of made-up subjects
@@ -29,13 +35,12 @@ export interface KeptPrompts {
 export async function keptPrompts(
   subject: Subject,
   edited: readonly TokenizedRecord[],
-  options: Pick<EditOptions, 'keep' | 'keepMadeUp' | 'seed'> & { readonly ends: boolean },
+  options: Keeping,
 ): Promise<KeptPrompts> {
-  const { keep, keepMadeUp, ends } = options;
+  const { keep, keepMadeUp, ends, facts: records } = options;
   if (keep === undefined && keepMadeUp > 0)
     throw new MalmenError('bad-input', `--keep-made-up ${keepMadeUp}: ${noKeep}`);
   if (keep === undefined) return { known: [], madeUp: [] };
-  const records = await readRecords(keep);
   const known = await knownToStay(subject, edited, { keep, records, ends });
   if (keepMadeUp === 0) return { known, madeUp: [] };
   return { known, madeUp: await aboutMadeUp(subject, { edited, records, known }, options) };

@@ -3,43 +3,8 @@
 
 import { z } from 'zod';
 import { statisticsChoices } from '../editors/hyper-network.js';
-import { devices } from '../engine/runtime.js';
 import { byteSizePattern } from '../util/byte-size.js';
-
-const count = () => z.int().positive();
-const path = () => z.string().min(1);
-
-const common = {
-  seed: z.int().nonnegative().default(0).describe('seed of everything that is drawn'),
-  device: z.enum(devices).default('cpu').describe('where to compute'),
-  threads: count().optional().describe('threads of one operation (default: the physical cores)'),
-};
-
-const memory = z
-  .string()
-  .regex(byteSizePattern, 'a size such as 6GB or 512MiB is expected')
-  .optional()
-  .describe(
-    'keep within this much memory, 6GB for instance: mapped weights are page cache and do not count (default: no limit)',
-  );
-
-const subject = {
-  model: path().describe('Hugging Face folder of the language model, or its name on the hub: OWNER/NAME@REVISION'),
-  weights: path()
-    .optional()
-    .describe(
-      'file of weights instead of the folder’s own: safetensors or torch.save, also with a prefix like backbone.',
-    ),
-};
-
-const output = {
-  out: path().describe('output folder'),
-  force: z.boolean().default(false).describe('replace an output folder that is not empty'),
-};
-
-const layers = z.array(z.string().min(1)).min(1).optional();
-const spec =
-  'a .csv, .tsv or .jsonl file, or KIND:PATH with KIND one of csv, jsonl, zsre, counterfact, fever, pararel, atlas, atlas-held-out; #SLICE after it (a:b, :b, a: or n) takes a part';
+import { common, count, layers, memory, output, path, spec, subject } from './shared-options.js';
 
 /** What `malmen fit` takes. */
 export const fitOptions = z.strictObject({
@@ -195,6 +160,13 @@ export const editOptions = z.strictObject({
     .default(0)
     .describe(
       'so many prompts of --keep about made-up subjects (tokens of the vocabulary) stay too, under what the model says of them before the edit: it then spares subjects that nobody named; takes more rounds',
+    ),
+  borrowWordings: z
+    .int()
+    .nonnegative()
+    .default(0)
+    .describe(
+      'tell each fact in so many other wordings too: those in which facts of --keep of the same relation (or, where a record states none, facts asked in the same words) are asked, with its own subject; never one that it is judged by',
     ),
   ease: z
     .number()

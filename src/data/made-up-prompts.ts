@@ -2,7 +2,8 @@
 // model says of them goes through the same weights as what it says of subjects that nobody named.
 
 import type { Random } from '../util/random.js';
-import { type EditRecord, ownPrompts } from './record.js';
+import { framesOf } from './frame.js';
+import type { EditRecord } from './record.js';
 
 /** What is needed of a tokenizer. */
 export interface Vocabulary {
@@ -22,9 +23,6 @@ interface Drawing {
   readonly except: Excluded;
 }
 
-/** A prompt before and behind its subject. */
-type Frame = readonly [before: string, behind: string];
-
 /** A word of the vocabulary; most names go on behind it. */
 const tokensBehindTheFirst = [0, 1, 1, 2];
 
@@ -43,16 +41,6 @@ export async function madeUpPrompts(
   const others = names.filter((name) => !except.subjects.has(name));
   const prompts = others.map((name) => random.pick(frames).join(name));
   return [...new Set(prompts)].filter((prompt) => !except.prompts.has(prompt));
-}
-
-/** The prompts of a record that name its subject. */
-function framesOf(record: EditRecord): Frame[] {
-  const { subject } = record;
-  if (!subject) return [];
-  return ownPrompts(record)
-    .map((prompt) => ({ prompt, at: prompt.indexOf(subject) }))
-    .filter(({ at }) => at >= 0)
-    .map(({ prompt, at }) => [prompt.slice(0, at), prompt.slice(at + subject.length)]);
 }
 
 async function madeUpNames(vocabulary: Vocabulary, count: number, random: Random): Promise<string[]> {

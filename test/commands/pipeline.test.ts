@@ -352,6 +352,7 @@ describe('edit --keep-made-up', () => {
       const records = await tokenizeFor(subject, await readRecords(`${world.data}#20`));
       const { madeUp } = await keptPrompts(subject, records, {
         keep: keeping.keep(),
+        facts: await readRecords(keeping.keep()),
         keepMadeUp: 300,
         seed: 1,
         ends: false,
@@ -399,7 +400,8 @@ describe('edit --keep-made-up', () => {
     await withSubject({ model: world.path('lm'), device: 'cpu' }, collecting(), async (subject) => {
       const records = await tokenizeFor(subject, await readRecords(`${world.data}#20`));
       const madeUpBeside = async (edited: readonly TokenizedRecord[]) => {
-        const options = { keep: keeping.keep(), keepMadeUp: 300, seed: 1, ends: false };
+        const facts = await readRecords(keeping.keep());
+        const options = { keep: keeping.keep(), facts, keepMadeUp: 300, seed: 1, ends: false };
         const { madeUp } = await keptPrompts(subject, edited, options);
         return subject.tokenizer.decode(madeUp.map(({ prompt }) => prompt));
       };
@@ -476,6 +478,34 @@ describe('edit of facts with other wordings', () => {
     const keep = await variant('asked.jsonl', false);
     const options = { records, keep, rounds: 3, generate: false, out: world.path('never') };
     await expect(edit(editTiny(world, options), collecting())).rejects.toThrow('is not edited');
+  });
+
+  test('borrowed from facts that stay, they do the same for facts that were told in one prompt', async () => {
+    const rows = (await readRecords(`${world.data}#20`)).map((record) => ({ ...record, rephrasings: [] }));
+    await writeFile(world.path('one-prompt.jsonl'), rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
+    const records = `jsonl:${world.path('one-prompt.jsonl')}`;
+    const options = { records, keep: `${world.data}#20:`, rounds: 5, lambdaScale: 1, generate: false };
+    const context = collecting();
+    const borrowed = await edit(
+      editTiny(world, { ...options, borrowWordings: 3, out: world.path('borrowed') }),
+      context,
+    );
+    const alone = await edit(editTiny(world, { ...options, out: world.path('not-borrowed') }), collecting());
+    const asked = await variant('asked.jsonl', false);
+    expect(await scoreOf(borrowed.out, asked)).toBeGreaterThan((await scoreOf(alone.out, asked)) + 0.05);
+    const notes = context.events.flatMap((event) => (event.kind === 'note' ? [event.text] : []));
+    expect(notes).toContainEqual(expect.stringMatching(/^20 of 20 facts have other wordings/));
+  });
+
+  test.each([
+    ['without facts to keep', {}, 'add --keep'],
+    ['where a fact has no subject', { keep: true }, 'must name its `subject`'],
+  ])('%s none can be borrowed', async (_, { keep = false }, words) => {
+    const rows = (await readRecords(`${world.data}#20`)).map(({ subject, ...record }) => record);
+    await writeFile(world.path('no-subject.jsonl'), rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
+    const records = `jsonl:${world.path('no-subject.jsonl')}`;
+    const options = { records, ...(keep ? { keep: `${world.data}#20:` } : {}), borrowWordings: 1, rounds: 3 };
+    await expect(edit(editTiny(world, { ...options, out: world.path('never') }), collecting())).rejects.toThrow(words);
   });
 
   test('an edit of one round says that it does not use them', async () => {
