@@ -3,6 +3,7 @@
 import type { TokenizedRecord } from '../data/tokenized-record.js';
 import { cutAtNaturalStop, normalizeAnswer } from '../tokenizer/stop.js';
 import { writeFileAtomic } from '../util/atomic-file.js';
+import { present } from '../util/present.js';
 import type { FactRow } from './evaluate.js';
 import { mean } from './metrics.js';
 import type { FactOdds } from './target-odds.js';
@@ -16,6 +17,8 @@ export interface Generations {
 export interface FactReport extends FactRow {
   readonly prompt: string;
   readonly answer: string;
+  /** Other prompts of the fact, which an edit learns from. */
+  readonly wordings?: readonly string[];
   readonly was?: string;
   readonly relation?: string;
   /** Every token of the new answer is the most likely one. */
@@ -33,12 +36,13 @@ export function factReports(
   rows: readonly FactRow[],
   generations?: Generations,
 ): FactReport[] {
-  return records.map(({ record: { edit, was, relation } }, at) => ({
+  return records.map(({ record: { edit, wordings, was, relation } }, at) => ({
     ...rows[at]!,
     prompt: edit.prompt,
     answer: edit.answer,
-    ...(was === undefined ? {} : { was }),
-    ...(relation === undefined ? {} : { relation }),
+    ...present('wordings', wordings),
+    ...present('was', was),
+    ...present('relation', relation),
     took: rows[at]!.after.es === 1,
     ...spoken(edit.answer, generations?.before[at], generations?.after[at]),
   }));

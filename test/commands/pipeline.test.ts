@@ -454,6 +454,11 @@ describe('edit of facts with other wordings', () => {
     return `jsonl:${world.path(name)}`;
   }
 
+  async function factRowsOf(out: string): Promise<{ prompt: string; wordings: string[] }[]> {
+    const lines = (await readFile(`${out}/facts.jsonl`, 'utf8')).trimEnd().split('\n');
+    return lines.map((line) => JSON.parse(line));
+  }
+
   const scoreOf = async (model: string, records: string) =>
     (await evaluate(evalOptions.parse({ model, records, generate: false }), collecting())).scores.es;
 
@@ -495,12 +500,16 @@ describe('edit of facts with other wordings', () => {
     expect(await scoreOf(borrowed.out, asked)).toBeGreaterThan((await scoreOf(alone.out, asked)) + 0.05);
     const notes = context.events.flatMap((event) => (event.kind === 'note' ? [event.text] : []));
     expect(notes).toContainEqual(expect.stringMatching(/^20 of 20 facts have other wordings/));
+    for (const { prompt, wordings } of await factRowsOf(borrowed.out)) {
+      expect(wordings.length).toBeGreaterThan(0);
+      expect(wordings).not.toContain(prompt);
+    }
   });
 
   test.each([
-    ['without facts to keep', {}, 'add --keep'],
-    ['where a fact has no subject', { keep: true }, 'must name its `subject`'],
-  ])('%s none can be borrowed', async (_, { keep = false }, words) => {
+    ['without facts to keep', false, 'add --keep'],
+    ['where a fact has no subject', true, 'must name its `subject`'],
+  ])('%s none can be borrowed', async (_, keep, words) => {
     const rows = (await readRecords(`${world.data}#20`)).map(({ subject, ...record }) => record);
     await writeFile(world.path('no-subject.jsonl'), rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
     const records = `jsonl:${world.path('no-subject.jsonl')}`;
