@@ -28,10 +28,16 @@ export function borrowWordings(
     const own = frameOf(record.edit.prompt, record.subject);
     if (!own) return record;
     const taken = new Set(ownPrompts(record));
-    const prompts = [...lenders.framesFor(record, own).values()].map((frame) => frame.join(record.subject));
+    const frames = [...lenders.framesFor(record, own).values()].filter((frame) => canOpen(frame, record, own));
+    const prompts = frames.map((frame) => frame.join(record.subject));
     const wordings = random.shuffle(prompts.filter((prompt) => !taken.has(prompt))).slice(0, count);
     return wordings.length === 0 ? record : { ...record, wordings: [...(record.wordings ?? []), ...wordings] };
   });
+}
+
+/** Whether a small letter ("the Netherlands") opens a sentence is not known, unless it opens the record's own. */
+function canOpen([before]: Frame, { subject }: EditRecord, own: Frame): boolean {
+  return before !== '' || own[0] === '' || !/^\p{Ll}/u.test(subject!);
 }
 
 /** Known facts by what they have in common with one to edit. */

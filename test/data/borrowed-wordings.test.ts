@@ -41,6 +41,14 @@ describe('with a relation', () => {
     expect(new Set(all.flat()).size).toBe(3);
   });
 
+  test('a subject in small letters opens a sentence only where its own prompt does', () => {
+    const opened = ['@ is ruled from', 'The capital of @ is'];
+    const lent = [fact('France', [...opened, 'Whoever rules @ sits in'], { relation })];
+    const wordingsOf = (frame: string) => borrow(fact('the Hague', [frame], { relation }), lent).wordings;
+    expect(wordingsOf('The capital of @ is')).toEqual(['Whoever rules the Hague sits in']);
+    expect(wordingsOf('@ has its seat in')).toHaveLength(3);
+  });
+
   test('another relation lends nothing, whatever its words', () => {
     const given = fact('Peru', ['The capital of @ is'], { relation: 'founder' });
     expect(borrow(given, known)).toBe(given);
