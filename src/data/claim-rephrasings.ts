@@ -10,14 +10,20 @@ const frames = [
   'Somebody wrote: "@."',
 ] as const;
 
-/** How many a claim gets, of those there are. */
-const framesEach = 2;
+/** Of the frames, those that a claim is asked in to see whether it was understood. */
+const judgedIn = 2;
+
+/** A claim in all frames. */
+export interface FramedClaim {
+  /** Two frames, not told. */
+  readonly rephrasings: readonly string[];
+  /** The others, in which an edit tells the claim. */
+  readonly wordings: readonly string[];
+}
 
 /** @param place of the claim in its file: neighbours get other frames, the same file the same ones */
-export function framedClaims(claim: string, place: number): string[] {
+export function framedClaim(claim: string, place: number): FramedClaim {
   const bare = claim.trim().replace(/\.$/u, '');
-  return Array.from({ length: framesEach }, (_, at) => {
-    const frame = frames[(framesEach * place + at) % frames.length]!;
-    return frame.replace('@', () => bare);
-  });
+  const framed = frames.map((_, at) => frames[(judgedIn * place + at) % frames.length]!.replace('@', () => bare));
+  return { rephrasings: framed.slice(0, judgedIn), wordings: framed.slice(judgedIn) };
 }

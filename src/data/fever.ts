@@ -1,7 +1,7 @@
 // FEVER (Thorne et al. 2018): edit records of fact checking in the published layout, or the data set's own claims with labels.
 
 import { z } from 'zod';
-import { framedClaims } from './claim-rephrasings.js';
+import { framedClaim } from './claim-rephrasings.js';
 import { readJsonListOrLines } from './json-rows.js';
 import type { EditRecord } from './record.js';
 import type { RecordReader } from './record-reader.js';
@@ -79,10 +79,12 @@ class ClaimPairs {
     }
     this.#first = undefined;
     const answer = opposite[first.label];
+    const { rephrasings, wordings } = framedClaim(first.claim, first.number);
     return {
       id: first.id,
       edit: { prompt: first.claim, answer },
-      rephrasings: framedClaims(first.claim, first.number).map((prompt) => ({ prompt, answer })),
+      wordings,
+      rephrasings: rephrasings.map((prompt) => ({ prompt, answer })),
       rephrasedBy: 'rule',
       unrelated: [{ prompt: claim, answer: found }],
       was: first.label,

@@ -1,7 +1,7 @@
 // FEVER's two layouts, made-up and real, and what is said of rows that fit neither.
 
 import { describe, expect, test } from 'vitest';
-import { framedClaims } from '../../src/data/claim-rephrasings.js';
+import { framedClaim } from '../../src/data/claim-rephrasings.js';
 import { readRecords } from '../../src/data/spec.js';
 import { isAbsent, sharedPath } from './stored-data.js';
 import { temporaryFiles } from './temporary-files.js';
@@ -51,11 +51,13 @@ describe('claims with labels', () => {
   test('two make a record; claims without enough information are left out', async () => {
     const rows = [claim(1, 'SUPPORTS'), claim(2, 'NOT ENOUGH INFO'), claim(3, 'REFUTES'), claim(4, 'REFUTES')];
     const records = await readRecords(`fever:${write('dev.jsonl', rows.join('\n'))}`);
+    const { rephrasings, wordings } = framedClaim('Claim 1 holds.', 1);
     expect(records).toEqual([
       {
         id: '1',
         edit: { prompt: 'Claim 1 holds.', answer: 'REFUTES' },
-        rephrasings: framedClaims('Claim 1 holds.', 1).map((prompt) => ({ prompt, answer: 'REFUTES' })),
+        wordings,
+        rephrasings: rephrasings.map((prompt) => ({ prompt, answer: 'REFUTES' })),
         rephrasedBy: 'rule',
         unrelated: [{ prompt: 'Claim 3 holds.', answer: 'REFUTES' }],
         was: 'SUPPORTS',
@@ -71,15 +73,20 @@ describe('claims with labels', () => {
   });
 });
 
-test('a framed claim is another text that holds the claim', () => {
+test('a framed claim is another text that holds the claim; two frames in turn are kept from the edit', () => {
+  const judged = new Set<string>();
   for (let place = 0; place < 6; place++) {
-    const framed = framedClaims('Mr. $& is tall.', place);
-    expect(new Set(framed).size).toBe(2);
-    for (const text of framed) {
+    const { rephrasings, wordings } = framedClaim('Mr. $& is tall.', place);
+    expect([rephrasings.length, wordings.length]).toEqual([2, 4]);
+    const all = [...rephrasings, ...wordings];
+    expect(new Set(all).size).toBe(6);
+    for (const text of all) {
       expect(text).toContain('Mr. $& is tall');
       expect(text).not.toBe('Mr. $& is tall.');
     }
+    for (const text of rephrasings) judged.add(text);
   }
+  expect(judged.size).toBe(6);
 });
 
 const real = sharedPath('data/fever/paper_dev.jsonl.gz');
