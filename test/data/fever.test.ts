@@ -75,6 +75,7 @@ describe('claims with labels', () => {
 
 test('a framed claim is another text that holds the claim; two frames in turn are kept from the edit', () => {
   const judged = new Set<string>();
+  let before: readonly string[] = [];
   for (let place = 0; place < 6; place++) {
     const { rephrasings, wordings } = framedClaim('Mr. $& is tall.', place);
     expect([rephrasings.length, wordings.length]).toEqual([2, 4]);
@@ -84,7 +85,11 @@ test('a framed claim is another text that holds the claim; two frames in turn ar
       expect(text).toContain('Mr. $& is tall');
       expect(text).not.toBe('Mr. $& is tall.');
     }
-    for (const text of rephrasings) judged.add(text);
+    for (const text of rephrasings) {
+      judged.add(text);
+      expect(before).not.toContain(text);
+    }
+    before = rephrasings;
   }
   expect(judged.size).toBe(6);
 });
