@@ -43,7 +43,7 @@ const { values: options } = parseArgs({
     wordings: { type: 'string', default: '0' },
     // Rephrasings of each fact that are neither told nor scored.
     unscored: { type: 'string', default: '0' },
-    // As of `malmen edit`, from the facts of --keep.
+    // As of `malmen edit`.
     'borrow-wordings': { type: 'string', default: '0' },
     hold: { type: 'string' },
     // Name of what comes out, instead of the editor's folder.
