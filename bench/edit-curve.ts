@@ -159,7 +159,8 @@ const tokenizer = await openTokenizer(model.folder.dir);
 const hash = await verifyWeights(model.folder);
 const subject = { model, tokenizer, hash, name: model.folder.dir };
 const facts = options.keep === undefined ? [] : await readRecords(options.keep);
-const told = withBorrowedWordings((await readRecords(options.records!)).map(withWordings), facts, {
+const given = (await readRecords(options.records!)).map(withWordings);
+const told = await withBorrowedWordings(subject, given, facts, {
   keep: options.keep,
   borrowWordings: Number(options['borrow-wordings']),
   seed: 0,

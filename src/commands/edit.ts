@@ -99,7 +99,7 @@ async function editAndSave(
   const { model, hash } = subject;
   await assertOutsideBase(model.folder, options.out);
   const facts = options.keep === undefined ? [] : await readRecords(options.keep);
-  const tokenized = await tokenizeFor(subject, withBorrowedWordings(records, facts, options));
+  const tokenized = await tokenizeFor(subject, await withBorrowedWordings(subject, records, facts, options));
   noteRules(records, context);
   const description = options.editor === 'ft' ? undefined : await readEditorDescription(options.editor);
   const ends = description?.ends ?? answersEnd(subject, undefined);

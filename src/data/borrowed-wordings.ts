@@ -1,5 +1,6 @@
 // Other words for a fact that was told in one prompt: those in which known facts of its kind are asked.
 
+import { entryAt } from '../util/entry-at.js';
 import type { Random } from '../util/random.js';
 import { type Frame, frameOf, framesOf } from './frame.js';
 import { type EditRecord, ownPrompts } from './record.js';
@@ -27,12 +28,25 @@ export function borrowWordings(
   return records.map((record) => {
     const own = frameOf(record.edit.prompt, record.subject);
     if (!own) return record;
-    const taken = new Set(ownPrompts(record));
-    const frames = [...lenders.framesFor(record, own).values()].filter((frame) => canOpen(frame, record, own));
-    const prompts = frames.map((frame) => frame.join(record.subject));
-    const wordings = random.shuffle(prompts.filter((prompt) => !taken.has(prompt))).slice(0, count);
+    const taken = new Set(framesOf(record).map(textOf));
+    const frames = [...lenders.framesFor(record, own)]
+      .filter(([text, frame]) => !taken.has(text) && canOpen(frame, record, own))
+      .map(([, frame]) => frame);
+    const wordings = untoldPrompts(record, random.shuffle(frames), count);
     return wordings.length === 0 ? record : { ...record, wordings: [...(record.wordings ?? []), ...wordings] };
   });
+}
+
+/** A subject that a prompt names twice may make one of the record's own prompts of another frame. */
+function untoldPrompts(record: EditRecord, frames: readonly Frame[], count: number): string[] {
+  const own = new Set(ownPrompts(record));
+  const prompts: string[] = [];
+  for (const frame of frames) {
+    if (prompts.length === count) break;
+    const prompt = frame.join(record.subject);
+    if (!own.has(prompt)) prompts.push(prompt);
+  }
+  return prompts;
 }
 
 /** Whether a small letter ("the Netherlands") opens a sentence is not known, unless it opens the record's own. */
@@ -51,8 +65,8 @@ class Lenders {
     for (const record of known) {
       const frames = new Map(framesOf(record).map((frame) => [textOf(frame), frame]));
       for (const [text, frame] of frames) {
-        listed(this.#byFrame, text).push(frames);
-        if (record.relation !== undefined) mapped(this.#byRelation, record.relation).set(text, frame);
+        entryAt(this.#byFrame, text, () => []).push(frames);
+        if (record.relation !== undefined) entryAt(this.#byRelation, record.relation, newFrames).set(text, frame);
       }
     }
   }
@@ -60,9 +74,7 @@ class Lenders {
   framesFor({ relation }: EditRecord, own: Frame): Frames {
     if (relation !== undefined) return this.#byRelation.get(relation) ?? new Map();
     const text = textOf(own);
-    const known = this.#likeFrame.get(text) ?? sharedByMost(this.#byFrame.get(text) ?? []);
-    this.#likeFrame.set(text, known);
-    return known;
+    return entryAt(this.#likeFrame, text, () => sharedByMost(this.#byFrame.get(text) ?? []));
   }
 }
 
@@ -77,14 +89,4 @@ function sharedByMost(facts: readonly Frames[]): Frames {
 /** No prompt holds this character. */
 const textOf = (frame: Frame) => frame.join('\u0000');
 
-function listed<T>(lists: Map<string, T[]>, key: string): T[] {
-  const list = lists.get(key) ?? [];
-  lists.set(key, list);
-  return list;
-}
-
-function mapped<T>(maps: Map<string, Map<string, T>>, key: string): Map<string, T> {
-  const map = maps.get(key) ?? new Map<string, T>();
-  maps.set(key, map);
-  return map;
-}
+const newFrames = () => new Map<string, Frame>();

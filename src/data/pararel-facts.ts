@@ -5,6 +5,7 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { MalmenError } from '../errors.js';
+import { entryAt } from '../util/entry-at.js';
 import { readJsonLines } from './json-rows.js';
 import type { RecordSource } from './record-reader.js';
 import { text } from './record-schema.js';
@@ -91,7 +92,7 @@ async function readPatterns(table: RecordSource): Promise<Map<string, string[]>>
   const byRelation = new Map<string, string[]>();
   for await (const { row } of readJsonLines(table, () => patternSchema)) {
     const beginning = /^(.*\[X\].*)\[Y\]\s*\.?\s*$/.exec(row.pattern)?.[1]?.trim();
-    const known = listAt(byRelation, row.relation);
+    const known = entryAt(byRelation, row.relation, () => []);
     if (beginning && !known.includes(beginning)) known.push(beginning);
   }
   return new Map([...byRelation].filter(([, list]) => list.length >= least.patterns));
@@ -108,14 +109,7 @@ async function readFacts(table: RecordSource, patterns: ReadonlyMap<string, read
     const prompts = patterns.get(fact.relation)?.map((pattern) => promptOf(pattern, fact)) ?? [];
     if (prompts.length === 0 || prompts.some((prompt) => asked.has(prompt))) continue;
     for (const prompt of prompts) asked.add(prompt);
-    listAt(byRelation, fact.relation).push(fact);
+    entryAt(byRelation, fact.relation, () => []).push(fact);
   }
   return byRelation;
-}
-
-/** The list at a key, begun where there is none yet. */
-function listAt<T>(lists: Map<string, T[]>, key: string): T[] {
-  const list = lists.get(key) ?? [];
-  lists.set(key, list);
-  return list;
 }

@@ -8,7 +8,7 @@ import { RowBuffer, rowsAtOnce } from './row-buffer.js';
 
 /**
  * Sums the lower half only, over many rows at once. Peak memory in float32 numbers, k the width and r the rows at once:
- * k^2/2 + 4 r k.
+ * k^2/2 + 3 r k.
  */
 export class GramSum<M> {
   readonly #ops: MatrixOps<M>;

@@ -225,6 +225,25 @@ describe('edit --ease', () => {
     });
   });
 
+  test('the whole shift goes once it has been scaled down: as little is held in the end as without', async () => {
+    const close = HostedRuntime.prototype.close;
+    const held: number[] = [];
+    const spied = vi.spyOn(HostedRuntime.prototype, 'close').mockImplementation(async function (this: HostedRuntime) {
+      held.push((await this.memory()).residents);
+      await close.call(this);
+    });
+    const heldAtTheEnd = async (ease: number) => {
+      held.length = 0;
+      const options = { ease, generate: false, force: true, out: world.path('held') };
+      await edit(editTiny(world, options), collecting());
+      return [...held];
+    };
+    const without = await heldAtTheEnd(0);
+    expect(without.length).toBeGreaterThan(0);
+    expect(await heldAtTheEnd(0.2)).toEqual(without);
+    spied.mockRestore();
+  });
+
   test('what the rounds have left is given back before the model is asked', async () => {
     const trim = vi.spyOn(HostedRuntime.prototype, 'trim');
     const asked: unknown[] = [];
