@@ -107,16 +107,17 @@ async function editAndSave(
   const { known, madeUp } = await keptPrompts(subject, told, { ...options, facts, ends });
   const opened = await openEditor(
     subject,
-    { records: told, kept: [...madeUp, ...known] },
+    { records: told, kept: [...madeUp, ...known], folder },
     description,
     options,
     context,
   );
-  const { editable, editor, rounds, lambdaScale, plan, forget, close } = opened;
+  const { editable, editor, rounds, lambdaScale, plan, spoolTo, forget, close } = opened;
   assertKeeps(options, opened);
   const kept = [...known, ...(await answeredByModel(subject, editable, madeUp, { ...plan, ends }, context))];
   if (madeUp.length > 0) forget();
   noteWordings(tokenized, rounds, context);
+  await model.runtime.trim();
   const start = performance.now();
   const inRound = askedInRound(told, { kind: model.definition.kind, batchSize: plan.batch, rounds });
   const whole = await editor.computeShift(editable, inRound(rounds - 1), {
@@ -124,6 +125,7 @@ async function editAndSave(
     rounds,
     lambdaScale,
     ...present('hold', options.hold),
+    ...present('spoolTo', spoolTo),
     inRound,
     kept: keptInRound(subject, kept, { ...options, ...plan }),
     onProgress: ({ done, total }) => context.emit({ kind: 'progress', stage: 'edit', done, total, unit: 'batches' }),

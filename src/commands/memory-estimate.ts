@@ -2,13 +2,13 @@
 // anything is opened.
 
 import type { MetaMethod } from '../editors/meta-method.js';
-import { isCheaperInWhiteBasis } from '../editors/white-basis.js';
 import { groupByShape } from '../engine/layer-group.js';
 import type { TokenChoice } from '../engine/lm-programs.js';
 import { batchDims, type ModelBatch, withTapRows } from '../engine/model-batch.js';
 import type { Schedule } from '../engine/schedule.js';
 import { scheduleMemory } from '../engine/schedule-memory.js';
 import type { EditableLayer, ModelDefinition } from '../models/model.js';
+import { equationSize, isSolvedDual } from './equation-size.js';
 
 export type MemoryTask = 'train' | 'edit' | 'fine-tune' | 'eval';
 
@@ -40,6 +40,8 @@ export interface MemoryJob {
   readonly cached?: boolean | undefined;
   /** Of frozen parts that are kept in memory, at most. */
   readonly frozenBytes?: number | undefined;
+  /** Whether captured rows wait on disk, so that one layer's equation at a time is there. */
+  readonly spools?: boolean | undefined;
 }
 
 /** Bytes of anonymous memory; mapped weights are page cache and do not count. */
@@ -79,8 +81,8 @@ export function estimateMemory(schedule: Schedule, job: MemoryJob): MemoryEstima
   const phases: Readonly<Record<MemoryTask, readonly number[]>> = {
     eval: [shifts + predict],
     edit: [
-      network + equations + rows + capture + frozenBytes,
-      network + equations + rows + matrices + frozenBytes,
+      network + (job.spools ? 0 : equations) + capture + frozenBytes,
+      network + equations + matrices + frozenBytes,
       shifts + (job.eases ? matrices : 0) + predict,
     ],
     // The shift, its averages, gradients and what Adam makes of them.
@@ -112,12 +114,11 @@ export function estimateMemory(schedule: Schedule, job: MemoryJob): MemoryEstima
   };
 }
 
-function jobSizes({ layers, rows: n, network: shape, task, preserves = false }: MemoryJob) {
+function jobSizes({ layers, rows: n, network: shape, task, preserves = false, spools = false }: MemoryJob) {
   const sum = (size: (layer: EditableLayer) => number) =>
     floatBytes * layers.reduce((total, layer) => total + size(layer), 0);
   const matrix = ({ keySize: k, valueSize: v }: EditableLayer) => k * v;
-  const isDual = ({ keySize }: EditableLayer) =>
-    preserves ? isCheaperInWhiteBasis({ rows: n, keySize }) : n < keySize;
+  const isDual = ({ keySize }: EditableLayer) => isSolvedDual(keySize, n, preserves);
   const square = ({ keySize: k }: EditableLayer) => k ** 2;
   const width = Math.max(0, ...layers.map(({ keySize, valueSize }) => keySize + valueSize));
   const network = shape
@@ -134,16 +135,7 @@ function jobSizes({ layers, rows: n, network: shape, task, preserves = false }: 
     matrices: sum(matrix),
     largest: floatBytes * Math.max(0, ...layers.map(matrix)),
     rows: task === 'train' ? sum(({ keySize, valueSize }) => n * (keySize + valueSize)) : 0,
-    // As `linalg` documents it: rows or sums of every layer, and the largest solve.
-    equations:
-      sum((layer) => (isDual(layer) ? n * (layer.keySize + layer.valueSize) : layer.keySize ** 2 / 2 + matrix(layer))) +
-      floatBytes *
-        Math.max(
-          0,
-          ...layers.map((layer) =>
-            isDual(layer) ? n * n + 5 * n * layer.valueSize : 2 * matrix(layer) + (preserves ? square(layer) / 2 : 0),
-          ),
-        ),
+    equations: equationSize({ layers, rows: n, preserves })[spools ? 'oneByOne' : 'atOnce'],
     // What a layer's weight gradient leaves for the rows: rows of its own in the dual form, else a matrix (MEND: itself).
     lessons: sum((layer) => (isDual(layer) && shape?.editor !== 'mend' ? n * layer.valueSize : matrix(layer))),
     // The moment and, where the solve uses it, the basis in which it is white.

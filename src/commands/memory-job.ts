@@ -21,6 +21,7 @@ export interface JobDescription {
   readonly eases?: boolean;
   readonly cached?: boolean;
   readonly frozenBytes?: number;
+  readonly spools?: boolean;
 }
 
 /** The job by its number of prompts per pass. */

@@ -1,5 +1,6 @@
 // The editor that `malmen edit` was asked for, opened on its model within the memory that it may take.
 
+import { join } from 'node:path';
 import { askedPairs, longestWording } from '../data/asked-in-round.js';
 import type { TokenizedRecord } from '../data/tokenized-record.js';
 import type { TokenPair } from '../data/tuple.js';
@@ -9,11 +10,13 @@ import { FineTuning } from '../editors/fine-tuning.js';
 import type { EditableModel } from '../engine/editable-model.js';
 import { MemoryRecords } from '../engine/memory-records.js';
 import { evaluatedPairs } from '../eval/evaluate.js';
+import { present } from '../util/present.js';
 import type { CommandContext } from './events.js';
 import { type FrozenPrompts, frozenSize } from './frozen-size.js';
 import { jobsOf } from './memory-job.js';
 import { planRun, type RunPlan } from './memory-limit.js';
 import type { EditOptions } from './options.js';
+import { spoolsRows } from './row-spooling.js';
 import type { Subject } from './subject.js';
 
 /** What an edit reads. */
@@ -21,6 +24,8 @@ interface EditFacts {
   readonly records: readonly TokenizedRecord[];
   /** What must stay, the longest first: of the first so many as a round takes, memory is planned. */
   readonly kept: readonly TokenPair[];
+  /** Where the output is being made: rows may wait on disk in it. */
+  readonly folder: string;
 }
 
 /** What lies below the edited layers is the same in every round: bytes of it that are computed once and kept, at most 256 MB. */
@@ -34,6 +39,8 @@ export interface OpenEditor {
   readonly isDamped: boolean;
   readonly lambdaScale: number;
   readonly plan: RunPlan;
+  /** Where rows wait on disk, if they do. */
+  readonly spoolTo?: string;
   /** Gives up what was kept of prompts that are not asked again, so that there is room for those of the rounds. */
   forget(): void;
   /** Gives up what the editor holds. */
@@ -46,7 +53,7 @@ export interface OpenEditor {
  */
 export async function openEditor(
   { model, hash }: Subject,
-  { records, kept }: EditFacts,
+  { records, kept, folder }: EditFacts,
   description: EditorDescription | undefined,
   options: EditOptions,
   context: CommandContext,
@@ -69,7 +76,8 @@ export async function openEditor(
   const frozenBytes =
     rounds > 1 ? frozenBetweenRounds({ definition: model.definition, layers, tokens, pairs: asked }) : 0;
   const needs = { ...job, layers, network: description, tokens, preserves, frozenBytes };
-  const plan = planRun(options, jobsOf(needs), context);
+  const spools = await spoolsRows(jobsOf(needs)(options.batch), folder, options, context);
+  const plan = planRun(options, jobsOf({ ...needs, spools }), context);
   const frozen = new MemoryRecords(frozenBytes);
   const editable = await model.editing(layers, plan, frozenBytes > 0 ? frozen : undefined);
   const editor = await loadEditor(options.editor, description, editable, 8192);
@@ -85,6 +93,7 @@ export async function openEditor(
     isDamped: editor.method.damped,
     lambdaScale,
     plan,
+    ...present('spoolTo', spools ? join(folder, 'rows') : undefined),
     forget: () => frozen.clear(),
     close,
   };

@@ -34,6 +34,11 @@ export interface ComputeShiftOptions {
    * the shift so far has damaged asks for its repair. The same number of batches for every round.
    */
   readonly kept?: (round: number) => readonly AnswerBatch[];
+  /**
+   * A folder that is not there yet, on a disk with room for all rows: they wait in it, and one layer's equation is in memory at
+   * a time. It is gone afterwards, and the shift is the same to the bit. Only trained editors use it; without it, all is in memory.
+   */
+  readonly spoolTo?: string;
   /** Called with the number of batches done. */
   readonly onProgress?: (progress: EditProgress) => void;
 }

@@ -1,6 +1,7 @@
 // An editor that was trained: captures rows, sends them through its hyper-networks, and lets its method (MALMEN or MEND) make
 // the shift. Also the other direction: from the loss's weight gradients to gradients of the hyper-networks' parameters.
 
+import { RowSpool } from '../checkpoint/row-spool.js';
 import type { CapturedRows, EditableModel, LayerTensors } from '../engine/editable-model.js';
 import { type LayerGroup, layerRows } from '../engine/layer-group.js';
 import type { TokenChoice } from '../engine/lm-programs.js';
@@ -8,13 +9,13 @@ import { residentMatrices } from '../engine/resident-matrix.js';
 import { type RowCounts, sumRows } from '../engine/row-counts.js';
 import type { Resident, Runtime } from '../engine/runtime.js';
 import { addShifts, asShift } from '../engine/weight-shift.js';
-import type { MatrixOps } from '../linalg/matrix-ops.js';
 import { f32 } from '../tensor.js';
 import { present } from '../util/present.js';
 import type { AnswerBatch, ComputeShiftOptions, Editor } from './editor.js';
 import type { MetaMethod, ShiftAccumulator, ShiftLesson, SolvedShift } from './meta-method.js';
 import type { PreservedByLayer } from './preserved-keys.js';
 import type { NetworkResidents, ResidentNetwork } from './resident-network.js';
+import { intoSpool, solveFromSpool, type TakeRows } from './spooled-rows.js';
 
 /** The captured rows of one batch of edits. */
 export interface RowChunk {
@@ -124,10 +125,32 @@ export class HyperEditor implements Editor {
 
   async #round(model: EditableModel, round: Round, options: ComputeShiftOptions): Promise<LayerTensors> {
     const rows = sumRows(round.batches.map((batch) => model.rowCounts(batch, this.tokens)));
-    const { lambdaScale, hold = 1 } = options;
+    const { lambdaScale, hold = 1, spoolTo } = options;
     const solving = { ...present('lambdaScale', lambdaScale), hold: round.number === 0 ? 1 : hold };
-    const { solved } = await this.solve(model, this.#streamed(model, round, options), rows, solving);
+    const chunks = this.#streamed(model, round, options);
+    if (spoolTo !== undefined) return this.#solveSpooled(model, chunks, rows, { ...options, ...solving, spoolTo });
+    const { solved } = await this.solve(model, chunks, rows, solving);
     return new Map([...solved].map(([layer, edit]) => [layer, edit.takeShift()]));
+  }
+
+  /** Like {@link solve}, to the bit, with one layer's equation in memory at a time; nothing can be learnt from the result. */
+  async #solveSpooled(
+    model: EditableModel,
+    chunks: AsyncIterable<RowChunk>,
+    rows: RowCounts,
+    { lambdaScale = 1, hold = 1, spoolTo, signal }: ComputeShiftOptions & { readonly spoolTo: string },
+  ): Promise<LayerTensors> {
+    const accumulators = await this.#accumulators(model, rows, lambdaScale);
+    const spool = await RowSpool.open(spoolTo);
+    try {
+      await this.#feed(model, chunks, hold, intoSpool(model.runtime, spool));
+      return await solveFromSpool(model.runtime, spool, accumulators, signal);
+    } catch (error) {
+      for (const accumulator of accumulators.values()) accumulator.release();
+      throw error;
+    } finally {
+      await spool.remove();
+    }
   }
 
   /** Captures batch after batch; each chunk is released before the next is made, so memory does not grow with the edits. */
@@ -140,8 +163,11 @@ export class HyperEditor implements Editor {
     for (const [done, batch] of batches.entries()) {
       signal?.throwIfAborted();
       const chunk = await this.capture(model, batch, { weights });
-      yield chunk;
-      this.releaseChunk(model, chunk);
+      try {
+        yield chunk;
+      } finally {
+        this.releaseChunk(model, chunk);
+      }
       onProgress?.({ done: before + done + 1, total });
     }
   }
@@ -153,17 +179,10 @@ export class HyperEditor implements Editor {
     rows: RowCounts,
     { lambdaScale = 1, hold = 1 }: Pick<ComputeShiftOptions, 'lambdaScale' | 'hold'> = {},
   ): Promise<SolvedEdit> {
-    const ops = residentMatrices(model.runtime);
-    const accumulators = await this.#accumulators(model, ops, rows, lambdaScale);
+    const accumulators = await this.#accumulators(model, rows, lambdaScale);
     const solved = new Map<string, SolvedShift>();
     try {
-      for await (const chunk of chunks) {
-        for (const [group, network] of this.networks.entries()) {
-          const outputs = await network.rowOutputs(chunk.groups[group]!, hold);
-          await this.#addChunk(model.groups[group]!, chunk.groups[group]!, outputs, accumulators);
-          ops.release(...Object.values(outputs));
-        }
-      }
+      await this.#feed(model, chunks, hold, (layer, keys, outputs) => accumulators.get(layer)!.add(keys, outputs));
       for (const [layer, accumulator] of accumulators) solved.set(layer, await accumulator.solve());
     } catch (error) {
       for (const accumulator of accumulators.values()) accumulator.release();
@@ -179,10 +198,10 @@ export class HyperEditor implements Editor {
 
   async #accumulators(
     model: EditableModel,
-    ops: MatrixOps<Resident>,
     rows: RowCounts,
     lambdaScale: number,
   ): Promise<Map<string, ShiftAccumulator>> {
+    const ops = residentMatrices(model.runtime);
     const accumulators = new Map<string, ShiftAccumulator>();
     for (const [group, network] of this.networks.entries()) {
       const lambdas = await network.lambdas();
@@ -196,17 +215,23 @@ export class HyperEditor implements Editor {
     return accumulators;
   }
 
-  async #addChunk(
-    { layers }: LayerGroup,
-    captured: CapturedRows,
-    { keys = captured.keys, ...outputs }: Readonly<Record<string, Resident>>,
-    accumulators: ReadonlyMap<string, ShiftAccumulator>,
+  /** Sends chunk after chunk through the networks and hands each layer its rows. */
+  async #feed(
+    model: EditableModel,
+    chunks: Iterable<RowChunk> | AsyncIterable<RowChunk>,
+    hold: number,
+    take: TakeRows,
   ): Promise<void> {
-    for (const [at, { name }] of layers.entries()) {
-      const own = Object.fromEntries(
-        Object.entries(outputs).map(([key, rows]) => [key, layerRows(rows, captured.counts, at)]),
-      );
-      await accumulators.get(name)!.add(layerRows(keys, captured.counts, at), own);
+    for await (const chunk of chunks) {
+      for (const [group, network] of this.networks.entries()) {
+        const captured = chunk.groups[group]!;
+        const outputs = await network.rowOutputs(captured, hold);
+        try {
+          await takeLayers(model.groups[group]!, captured, outputs, take);
+        } finally {
+          model.runtime.release(...Object.values(outputs));
+        }
+      }
     }
   }
 
@@ -286,6 +311,21 @@ export class HyperEditor implements Editor {
     for (const network of this.networks) network.close();
     const ops = residentMatrices(runtime);
     for (const preserved of this.preserved.values()) preserved.release(ops);
+  }
+}
+
+/** The rows of each layer, which lie in one stack; `keys` of the outputs take the place of the captured ones. */
+async function takeLayers(
+  { layers }: LayerGroup,
+  captured: CapturedRows,
+  { keys = captured.keys, ...outputs }: Readonly<Record<string, Resident>>,
+  take: TakeRows,
+): Promise<void> {
+  for (const [at, { name }] of layers.entries()) {
+    const own = Object.fromEntries(
+      Object.entries(outputs).map(([key, rows]) => [key, layerRows(rows, captured.counts, at)]),
+    );
+    await take(name, layerRows(keys, captured.counts, at), own);
   }
 }
 
