@@ -30,6 +30,8 @@ export class RowSpool {
   /** Makes the folder. @throws MalmenError where that is not possible, or it is there */
   static async open(dir: string): Promise<RowSpool> {
     await mkdir(dir).catch((error) => {
+      if (error.code === 'EEXIST')
+        throw new MalmenError('exists', `${dir}: rows wait in a folder of their own, and this one is there already; name another`); // biome-ignore format: one line
       throw fileError(error, dir, 'creating the folder');
     });
     return new RowSpool(dir);

@@ -2,6 +2,7 @@
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { embeddedModel } from '../../src/commands/demo.js';
+import { equationSize } from '../../src/commands/equation-size.js';
 import { estimateMemory } from '../../src/commands/memory-estimate.js';
 import { jobsOf } from '../../src/commands/memory-job.js';
 import { splitIntoBatches } from '../../src/data/split-batches.js';
@@ -54,6 +55,20 @@ describe('keys to preserve', () => {
     const layersBytes = 4 * wide.reduce((sum, { keySize, valueSize }) => sum + keySize * valueSize, 0);
     // And as much again that waits for the next output.
     expect(peak(true) - peak(false)).toBe(2 * layersBytes);
+  });
+
+  it('rows that wait on disk: one equation after another, none while rows are captured', () => {
+    const edits = Array.from({ length: 2000 }, () => facts[0]!);
+    const wide = model.layers(model.definition.layers.map(({ name }) => name));
+    const network = { rank: 1, blocks: 1 };
+    const job = { task: 'edit', model, layers: wide, pairs: facts, edits, tokens: 'answers', network } as const;
+    const estimate = (spools: boolean) => estimateMemory('whole', jobsOf({ ...job, spools })(1));
+    const { atOnce, oneByOne } = equationSize({ layers: wide, rows: 2000 });
+    const [inMemory, onDisk] = [estimate(false), estimate(true)];
+    expect(inMemory.normalEquations - onDisk.normalEquations).toBe(atOnce - oneByOne);
+    expect(inMemory.peak - onDisk.peak).toBeGreaterThan(atOnce - oneByOne);
+    const layersBytes = 4 * wide.reduce((sum, { keySize, valueSize }) => sum + keySize * valueSize, 0);
+    expect(onDisk.peak).toBeLessThan(inMemory.peak - atOnce + oneByOne + layersBytes);
   });
 
   async function heldBytes(use?: (keys: PreservedKeys, ops: MatrixOps<Resident>) => Promise<unknown>) {

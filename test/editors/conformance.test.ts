@@ -1,6 +1,7 @@
 // What holds for every editor on every kind of model: it reads the model and changes nothing, the same facts give the same shift
-// bit for bit, no facts give no shift, the edited facts become likelier, and undoing an edit restores every prediction.
+// bit for bit, also by way of the disk, no facts give no shift, the edited facts become likelier, and undoing an edit restores every prediction.
 
+import { existsSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { splitIntoBatches } from '../../src/data/split-batches.js';
 import type { TokenPair } from '../../src/data/tuple.js';
@@ -17,7 +18,10 @@ import { LanguageModel } from '../../src/engine/language-model.js';
 import type { ModelDefinition } from '../../src/models/model.js';
 import type { TensorOf } from '../../src/tensor.js';
 import { Random } from '../../src/util/random.js';
+import { temporaryPaths } from '../checkpoint/temporary-folder.js';
 import { goldenModels } from '../parity/golden-folder.js';
+
+const newPath = temporaryPaths();
 
 interface OpenEditor {
   readonly editor: Editor;
@@ -79,13 +83,17 @@ describe.each(goldenModels().filter(({ supported }) => supported))('$name', ({ f
       expect(values.get(name)!.some((value) => value !== 0)).toBe(true);
     }
     expect(await downloads(editable, again)).toEqual(values);
+    const spoolTo = newPath();
+    const spooled = await editor.computeShift(editable, batches, { spoolTo });
+    expect(await downloads(editable, spooled)).toEqual(values);
+    expect(existsSync(spoolTo)).toBe(false);
     for (const zeros of (await downloads(editable, none)).values())
       expect(zeros.every((value) => value === 0)).toBe(true);
 
     const edited = await editable.shifted(shift);
     expect(await lossUnder(editable, batches, edited)).toBeLessThan(before.loss);
     editable.releaseWeights(edited);
-    for (const tensors of [none, shift, again]) model.runtime.release(...tensors.values());
+    for (const tensors of [none, shift, again, spooled]) model.runtime.release(...tensors.values());
     close();
     expect(await lossUnder(editable, batches, editable.base)).toBe(before.loss);
     expect(await model.runtime.memory()).toEqual(before.memory);
