@@ -13,6 +13,7 @@ import { estimateMemory, type MemoryEstimate } from './memory-estimate.js';
 import { jobsOf } from './memory-job.js';
 import { findModel } from './model-source.js';
 import type { InspectOptions } from './options.js';
+import { isWorthSpooling } from './row-spooling.js';
 
 /** What a path holds; `kind` tells which. */
 export type InspectResult = ModelReport | EditorReport | FileReport;
@@ -145,12 +146,13 @@ function memoryOf(
     tokens: 'answers',
     network: { rank, blocks: 2 },
   } as const;
-  return (['edit', 'train'] as const).flatMap((task) =>
-    (['whole', 'blocks'] as const).map((schedule) => ({
+  return (['edit', 'train'] as const).flatMap((task) => {
+    const sized = jobsOf({ ...job, task })(batch);
+    return (['whole', 'blocks'] as const).map((schedule) => ({
       task,
-      ...estimateMemory(schedule, jobsOf({ ...job, task })(batch)),
-    })),
-  );
+      ...estimateMemory(schedule, { ...sized, spools: isWorthSpooling(sized, schedule === 'blocks') }),
+    }));
+  });
 }
 
 function describeModel(folder: ModelFolder, definition: ModelDefinition, job: InspectOptions): ModelReport {

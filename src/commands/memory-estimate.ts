@@ -1,7 +1,6 @@
 // What training, editing and asking take in memory under either schedule of the engine: from graphs and shapes alone, before
 // anything is opened.
 
-import type { MetaMethod } from '../editors/meta-method.js';
 import { groupByShape } from '../engine/layer-group.js';
 import type { TokenChoice } from '../engine/lm-programs.js';
 import { batchDims, type ModelBatch, withTapRows } from '../engine/model-batch.js';
@@ -9,16 +8,9 @@ import type { Schedule } from '../engine/schedule.js';
 import { scheduleMemory } from '../engine/schedule-memory.js';
 import type { EditableLayer, ModelDefinition } from '../models/model.js';
 import { equationSize, isSolvedDual } from './equation-size.js';
+import { type NetworkSize, networkPassBytes } from './network-memory.js';
 
 export type MemoryTask = 'train' | 'edit' | 'fine-tune' | 'eval';
-
-/** A hyper-network, by its options. */
-export interface NetworkSize {
-  readonly rank: number;
-  readonly blocks: number;
-  /** MALMEN's unless said. */
-  readonly editor?: MetaMethod['name'];
-}
 
 export interface MemoryJob {
   readonly task: MemoryTask;
@@ -75,6 +67,8 @@ export function estimateMemory(schedule: Schedule, job: MemoryJob): MemoryEstima
   const cached = job.cached || frozenBytes > 0;
   const engine = scheduleMemory(schedule, { ...job, cached, dims: batchDims(withTapRows(job.batch)) });
   const { capture, gradient, predict } = engine;
+  const groups = groupByShape(job.layers);
+  const networkPass = job.network ? networkPassBytes(groups, engine.rows, job.network, networkRows) : 0;
   const whole = schedule === 'whole';
   const { network, matrices, largest, rows, equations, kept, lessons } = sizes;
   const shifts = whole ? 2 * matrices : matrices;
@@ -82,6 +76,7 @@ export function estimateMemory(schedule: Schedule, job: MemoryJob): MemoryEstima
     eval: [shifts + predict],
     edit: [
       network + (job.spools ? 0 : equations) + capture + frozenBytes,
+      network + (job.spools ? 0 : equations) + networkPass + frozenBytes,
       network + equations + matrices + frozenBytes,
       shifts + (job.eases ? matrices : 0) + predict,
     ],

@@ -5,7 +5,8 @@ import { inputLength, type TokenPair } from '../data/tuple.js';
 import type { LanguageModel } from '../engine/language-model.js';
 import type { TokenChoice } from '../engine/lm-programs.js';
 import type { EditableLayer } from '../models/model.js';
-import type { MemoryJob, MemoryTask, NetworkSize } from './memory-estimate.js';
+import type { MemoryJob, MemoryTask } from './memory-estimate.js';
+import type { NetworkSize } from './network-memory.js';
 
 export interface JobDescription {
   readonly task: MemoryTask;

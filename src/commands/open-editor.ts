@@ -75,7 +75,14 @@ export async function openEditor(
   const { tokens, preserves } = description;
   const frozenBytes =
     rounds > 1 ? frozenBetweenRounds({ definition: model.definition, layers, tokens, pairs: asked }) : 0;
-  const needs = { ...job, layers, network: description, tokens, preserves, frozenBytes };
+  const needs = {
+    ...job,
+    layers,
+    network: { ...description, editor: description.method },
+    tokens,
+    preserves,
+    frozenBytes,
+  };
   const spools = await spoolsRows(jobsOf(needs)(options.batch), folder, options, context);
   const plan = planRun(options, jobsOf({ ...needs, spools }), context);
   const frozen = new MemoryRecords(frozenBytes);

@@ -182,6 +182,12 @@ export const editOptions = z.strictObject({
   ftRate: z.number().positive().default(1e-3).describe('fine-tuning learning rate (only with --editor ft)'),
   generate: z.boolean().default(true).describe('also generate freely before and after'),
   generateFacts: count().optional().describe('generate for the first so many facts only (default: for all)'),
+  spool: z
+    .boolean()
+    .default(true)
+    .describe(
+      'let captured rows wait on the disk of the output where one layer’s equation at a time saves memory; the edit is the same to the bit',
+    ),
   memory,
   ...common,
 });

@@ -11,30 +11,43 @@ import type { MemoryJob } from './memory-estimate.js';
 const worthBytes = 96 * 2 ** 20;
 const worthWithinLimitBytes = 16 * 2 ** 20;
 
+/** Whether one layer's equation at a time saves enough memory to keep rows on disk for it. */
+export function isWorthSpooling(job: MemoryJob, isLimited: boolean): boolean {
+  // MEND keeps a sum of the size of the shift.
+  if (job.task !== 'edit' || job.network === undefined || job.network.editor === 'mend') return false;
+  return savedBytes(job) >= (isLimited ? worthWithinLimitBytes : worthBytes);
+}
+
+function savedBytes(job: MemoryJob): number {
+  const { atOnce, oneByOne } = equationSize(job);
+  return atOnce - oneByOne;
+}
+
+export interface SpoolingOptions {
+  /** Whether rows may wait on disk at all. */
+  readonly spool: boolean;
+  readonly memory?: string | undefined;
+}
+
 /**
- * Where it saves enough memory and the disk has room; says so, and where there is no room too. The shift is the same.
+ * Where it is worth it and the disk has room; says so, and where there is no room too. The shift is the same.
  * @param folder exists; rows would wait in it
  */
 export async function spoolsRows(
   job: MemoryJob,
   folder: string,
-  { memory }: { readonly memory?: string | undefined },
+  { spool, memory }: SpoolingOptions,
   { emit }: CommandContext,
 ): Promise<boolean> {
-  // MEND keeps a sum of the size of the shift.
-  if (job.network === undefined || job.network.editor === 'mend') return false;
-  const { atOnce, oneByOne, onDisk } = equationSize(job);
-  const saved = atOnce - oneByOne;
-  if (saved < (memory === undefined ? worthBytes : worthWithinLimitBytes)) return false;
-  const free = await freeBytes(folder);
-  const note = (text: string) => emit({ kind: 'note', text });
-  const takes = `${formatBytes(saved)} less memory`;
-  if (onDisk > free) {
-    note(`rows stay in memory: ${formatBytes(onDisk)} on the disk of the output would take ${takes}, ${formatBytes(free)} are free there`); // biome-ignore format: one line
-    return false;
-  }
-  note(`rows wait on the disk of the output, ${formatBytes(onDisk)} until they are solved for: ${takes}`);
-  return true;
+  if (!spool || !isWorthSpooling(job, memory !== undefined)) return false;
+  const [{ onDisk }, free] = [equationSize(job), await freeBytes(folder)];
+  const takes = `${formatBytes(savedBytes(job))} less memory`;
+  const text =
+    onDisk > free
+      ? `rows stay in memory: ${formatBytes(onDisk)} on the disk of the output would take ${takes}, ${formatBytes(free)} are free there`
+      : `rows wait on the disk of the output, ${formatBytes(onDisk)} until they are solved for: ${takes}`;
+  emit({ kind: 'note', text });
+  return onDisk <= free;
 }
 
 async function freeBytes(folder: string): Promise<number> {

@@ -16,6 +16,8 @@ export interface ScheduleMemory {
   readonly capture: number;
   readonly gradient: number;
   readonly predict: number;
+  /** Rows that one capture brings, of each group of layers. */
+  readonly rows: readonly number[];
 }
 
 export interface ScheduleMemoryRequest {
@@ -31,21 +33,26 @@ export interface ScheduleMemoryRequest {
 }
 
 export function scheduleMemory(schedule: Schedule, request: ScheduleMemoryRequest): ScheduleMemory {
-  const sized = { ...request, dims: { ...request.dims, ...stackHeights(request) } };
-  return schedule === 'whole' ? wholeMemory(sized) : blockMemory(sized);
+  const rows = stackHeights(request);
+  // A dimension of its own where the layers of a group do not capture the same tokens.
+  const heights = Object.fromEntries(rows.map((height, group) => [stackHeight(group), height]));
+  const sized = { ...request, dims: { ...request.dims, ...heights } };
+  return { ...(schedule === 'whole' ? wholeMemory(sized) : blockMemory(sized)), rows };
 }
 
-/** Rows of all layers of a group together: a dimension of its own where they do not capture the same tokens. */
-function stackHeights({ definition, layers, tokens, dims }: ScheduleMemoryRequest): Record<string, number> {
+/** Rows of all layers of a group together. */
+function stackHeights({ definition, layers, tokens, dims }: ScheduleMemoryRequest): number[] {
   const captured = new LanguageModelPrograms(definition, layers).capturedRows(tokens);
   const height = (group: LayerGroup) => group.layers.reduce((sum, { name }) => sum + dims[captured.get(name)!]!, 0);
-  return Object.fromEntries(groupByShape(layers).map((group, at) => [stackHeight(at), height(group)]));
+  return groupByShape(layers).map(height);
 }
+
+type PassMemory = Omit<ScheduleMemory, 'rows'>;
 
 const floatBytes = 4;
 
 /** Frozen float32 weights stay mapped; live ones are read once and fed to all programs; 16-bit ones are cast in each run. */
-function wholeMemory({ definition, layers, isFloat32, tokens, dims, cached }: ScheduleMemoryRequest): ScheduleMemory {
+function wholeMemory({ definition, layers, isFloat32, tokens, dims, cached }: ScheduleMemoryRequest): PassMemory {
   const programs = new LanguageModelPrograms(definition, layers);
   const edited = new Set(layers.map(weightName));
   const fed = new Set<string>(edited);
@@ -71,7 +78,7 @@ function wholeMemory({ definition, layers, isFloat32, tokens, dims, cached }: Sc
   return { weights, ...peaks };
 }
 
-function blockMemory({ definition, layers, isFloat32, tokens, dims, cached }: ScheduleMemoryRequest): ScheduleMemory {
+function blockMemory({ definition, layers, isFloat32, tokens, dims, cached }: ScheduleMemoryRequest): PassMemory {
   const programs = new BlockPrograms(new LanguageModelPrograms(definition, layers), layers);
   const shifted = new Set(layers.map(({ name }) => name));
   const options: ProgramMemoryOptions = {

@@ -9,7 +9,7 @@ import { type EquationJob, equationSize } from '../../src/commands/equation-size
 import type { CommandContext } from '../../src/commands/events.js';
 import { fit } from '../../src/commands/fit.js';
 import type { MemoryJob } from '../../src/commands/memory-estimate.js';
-import { spoolsRows } from '../../src/commands/row-spooling.js';
+import { type SpoolingOptions, spoolsRows } from '../../src/commands/row-spooling.js';
 import { train } from '../../src/commands/train.js';
 import { demoWorld } from './made-up-world.js';
 import { collecting, editTiny, fitTiny, type TinyWorld, trainTiny, worldOf } from './tiny-world.js';
@@ -48,10 +48,10 @@ describe('what the equations take', () => {
 describe('rows wait on disk', () => {
   const layer = { keySize: 3072, valueSize: 768 };
   const job = (more: object = {}) =>
-    ({ layers: Array.from({ length: 6 }, () => layer), rows: 3 * 512, network: { rank: 4, blocks: 2 }, ...more }) as unknown as MemoryJob; // biome-ignore format: one line
-  const chosen = async (one: MemoryJob, memory?: string) => {
+    ({ task: 'edit', layers: Array.from({ length: 6 }, () => layer), rows: 3 * 512, network: { rank: 4, blocks: 2 }, ...more }) as unknown as MemoryJob; // biome-ignore format: one line
+  const chosen = async (one: MemoryJob, options: Partial<SpoolingOptions> = {}) => {
     const context = collecting();
-    return { spools: await spoolsRows(one, tmpdir(), { memory }, context), said: notes(context) };
+    return { spools: await spoolsRows(one, tmpdir(), { spool: true, ...options }, context), said: notes(context) };
   };
 
   test('where it saves enough, and it is said', async () => {
@@ -68,12 +68,17 @@ describe('rows wait on disk', () => {
     expect(await chosen(job({ layers: [layer], rows: 3 * 8192 }))).toEqual(none);
     expect(await chosen(job({ network: { rank: 4, blocks: 2, editor: 'mend' } }))).toEqual(none);
     expect(await chosen(job({ network: undefined }))).toEqual(none);
+    expect(await chosen(job({ task: 'train' }))).toEqual(none);
+  });
+
+  test('not where it is not wanted', async () => {
+    expect(await chosen(job(), { spool: false, memory: '4GB' })).toEqual({ spools: false, said: [] });
   });
 
   test('sooner where memory is limited', async () => {
     const some = job({ rows: 3 * 128 });
     expect((await chosen(some)).spools).toBe(false);
-    expect((await chosen(some, '4GB')).spools).toBe(true);
+    expect((await chosen(some, { memory: '4GB' })).spools).toBe(true);
   });
 
   test('not where the disk has no room, which is said', async () => {
@@ -86,7 +91,7 @@ describe('rows wait on disk', () => {
 
   test('a folder that is missing is named', async () => {
     const missing = join(tmpdir(), 'no such folder');
-    await expect(spoolsRows(job(), missing, {}, collecting())).rejects.toThrow(missing);
+    await expect(spoolsRows(job(), missing, { spool: true }, collecting())).rejects.toThrow(missing);
   });
 });
 
