@@ -33,7 +33,7 @@ export function planRun(
   const say = (reason: string) => emit({ kind: 'note', text: `memory ${formatBytes(limit)}: ${reason}` });
   if (whole <= limit) {
     say(`whole-model sessions, they need about ${formatBytes(whole)}`);
-    return { schedule: 'whole', batch };
+    return { schedule: 'whole', batch, keepsFreedBytes: limit - whole };
   }
   for (let size = batch; size >= 1; size = Math.floor(size / 2)) {
     const { peak, pass } = estimateMemory('blocks', jobOf(size));
@@ -42,7 +42,7 @@ export function planRun(
     say(
       `one session per block over mapped weights${smaller}, about ${formatBytes(peak)} (whole-model sessions would need about ${formatBytes(whole)})`,
     );
-    return { schedule: 'blocks', batch: size, keepsFreed: peak + pass <= limit };
+    return { schedule: 'blocks', batch: size, keepsFreedBytes: peak + pass <= limit ? limit - peak : 0 };
   }
   throw notEnough(limit, estimateMemory('blocks', jobOf(1)).peak, jobOf(1));
 }

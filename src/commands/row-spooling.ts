@@ -2,20 +2,20 @@
 
 import { statfs } from 'node:fs/promises';
 import { fileError } from '../errors.js';
-import { formatBytes } from '../util/byte-size.js';
+import { formatBytes, parseByteSize } from '../util/byte-size.js';
 import { equationSize } from './equation-size.js';
 import type { CommandContext } from './events.js';
-import type { MemoryJob } from './memory-estimate.js';
+import { estimateMemory, type MemoryJob } from './memory-estimate.js';
 
-/** Memory that is worth so many rows on the disk; where memory is limited, less of it is. */
+/** Memory that is worth so many rows on the disk; where a limit leaves too little, less of it is. */
 const worthBytes = 96 * 2 ** 20;
-const worthWithinLimitBytes = 16 * 2 ** 20;
+const worthWhereTightBytes = 16 * 2 ** 20;
 
 /** Whether one layer's equation at a time saves enough memory to keep rows on disk for it. */
-export function isWorthSpooling(job: MemoryJob, isLimited: boolean): boolean {
+export function isWorthSpooling(job: MemoryJob, isTight: boolean): boolean {
   // MEND keeps a sum of the size of the shift.
   if (job.task !== 'edit' || job.network === undefined || job.network.editor === 'mend') return false;
-  return savedBytes(job) >= (isLimited ? worthWithinLimitBytes : worthBytes);
+  return savedBytes(job) >= (isTight ? worthWhereTightBytes : worthBytes);
 }
 
 function savedBytes(job: MemoryJob): number {
@@ -39,7 +39,8 @@ export async function spoolsRows(
   { spool, memory }: SpoolingOptions,
   { emit }: CommandContext,
 ): Promise<boolean> {
-  if (!spool || !isWorthSpooling(job, memory !== undefined)) return false;
+  const isTight = memory !== undefined && estimateMemory('whole', job).peak > parseByteSize(memory);
+  if (!spool || !isWorthSpooling(job, isTight)) return false;
   const [{ onDisk }, free] = [equationSize(job), await freeBytes(folder)];
   const takes = `${formatBytes(savedBytes(job))} less memory`;
   const text =

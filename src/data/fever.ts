@@ -86,7 +86,7 @@ class ClaimPairs {
       wordings,
       rephrasings: rephrasings.map((prompt) => ({ prompt, answer })),
       rephrasedBy: 'rule',
-      unrelated: [{ prompt: claim, answer: found }],
+      unrelated: [{ prompt: claim, answer: found, wordings: framedClaim(claim, number).wordings }],
       was: first.label,
     };
   }

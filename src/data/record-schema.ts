@@ -15,6 +15,12 @@ const exampleSchema = z.strictObject({
   answer: text.describe('what must follow'),
 });
 
+const unrelatedSchema = exampleSchema.extend({
+  wordings: z
+    .exactOptional(z.array(text))
+    .describe('other prompts with the same answer, which fit teaches too; they are not asked'),
+});
+
 export const recordSchema = z
   .strictObject({
     id: text.describe('unique in the file; reports use it'),
@@ -26,7 +32,7 @@ export const recordSchema = z
       .array(exampleSchema)
       .default([])
       .describe('the same fact in words that the edit does not see: what GS is measured on'),
-    unrelated: z.array(exampleSchema).default([]).describe('facts that must not change, with their true answers'),
+    unrelated: z.array(unrelatedSchema).default([]).describe('facts that must not change, with their true answers'),
     subject: z.exactOptional(text).describe('what the fact is about'),
     relation: z.exactOptional(text).describe('kind of fact; facts of one kind have answers of one kind'),
     was: z.exactOptional(text).describe('the answer that is true before the edit'),

@@ -6,6 +6,12 @@ export interface Example {
   readonly answer: string;
 }
 
+/** A fact that an edit must leave as it is. */
+export interface UnrelatedExample extends Example {
+  /** Other prompts with the same answer, which `fit` teaches too; they are not asked. */
+  readonly wordings?: readonly string[];
+}
+
 /** One fact to edit in. An empty list means that nothing of the kind is measured. */
 export interface EditRecord {
   readonly id: string;
@@ -15,7 +21,7 @@ export interface EditRecord {
   /** The same fact in words that the edit does not see, with the same new answer. */
   readonly rephrasings: readonly Example[];
   /** Facts that the edit must not change, with their true answers. */
-  readonly unrelated: readonly Example[];
+  readonly unrelated: readonly UnrelatedExample[];
   readonly subject?: string;
   readonly relation?: string;
   /** The answer that is true before the edit. */
@@ -29,9 +35,12 @@ export function ownPrompts({ edit, wordings = [], rephrasings }: EditRecord): st
   return [edit.prompt, ...wordings, ...rephrasings.map(({ prompt }) => prompt)];
 }
 
-/** The true facts to teach a language model: the record's own prompts with `was` (or, without it, the edit's answer), and the unrelated ones. */
+/** The true facts to teach a language model: the record's own prompts with `was` (or, without it, the edit's answer), and the unrelated ones in all their words. */
 export function truthExamples(record: EditRecord): Example[] {
   const answer = record.was ?? record.edit.answer;
-  const own = ownPrompts(record).map((prompt) => ({ prompt, answer }));
-  return [...own, ...record.unrelated];
+  const asked = (prompts: readonly string[], of: string) => prompts.map((prompt) => ({ prompt, answer: of }));
+  const unrelated = record.unrelated.flatMap(({ prompt, wordings = [], answer: of }) =>
+    asked([prompt, ...wordings], of),
+  );
+  return [...asked(ownPrompts(record), answer), ...unrelated];
 }

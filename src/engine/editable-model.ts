@@ -3,7 +3,7 @@
 // How it runs, as a whole or block after block in little memory, is its schedule's business.
 
 import type { EditableLayer } from '../models/model.js';
-import { keepLargeBlocks, returnBlocksAtOnce } from './allocator.js';
+import { keepLargeBlocks, limitFreedBlocks, returnBlocksAtOnce } from './allocator.js';
 import { BlockPrograms } from './block-programs.js';
 import { BlockSchedule } from './block-schedule.js';
 import { FrozenCache, type RecordStore } from './frozen-cache.js';
@@ -76,17 +76,17 @@ export class EditableModel {
   static async open(
     model: OpenModel,
     layers: readonly EditableLayer[],
-    { schedule, keepsFreed = false }: Running,
+    running: Running,
     records?: RecordStore,
   ): Promise<EditableModel> {
     const cache = records && new FrozenCache(model.runtime, records);
     const programs = new LanguageModelPrograms(model.definition, layers);
-    if (schedule === 'blocks') (keepsFreed ? keepLargeBlocks : returnBlocksAtOnce)();
-    const running =
-      schedule === 'whole'
+    setAllocator(running);
+    const schedule =
+      running.schedule === 'whole'
         ? await WholeSchedule.open(model, layers, programs, cache)
         : new BlockSchedule(model, layers, new BlockPrograms(programs, layers), cache);
-    return new EditableModel(model, layers, programs, running, cache);
+    return new EditableModel(model, layers, programs, schedule, cache);
   }
 
   get runtime(): Runtime {
@@ -191,4 +191,11 @@ export class EditableModel {
   close(): void {
     this.#schedule.close();
   }
+}
+
+function setAllocator({ schedule, keepsFreedBytes }: Running): void {
+  if (schedule === 'blocks') {
+    if (keepsFreedBytes) keepLargeBlocks(keepsFreedBytes);
+    else returnBlocksAtOnce();
+  } else if (keepsFreedBytes !== undefined) limitFreedBlocks(keepsFreedBytes);
 }

@@ -5,6 +5,7 @@ import { dimInput, emitProgram, outputName, parameterInput } from '../graph/emit
 import { printProgram } from '../graph/print.js';
 import type { Program } from '../graph/program.js';
 import { type DType, elementCount, i64, type Tensor } from '../tensor.js';
+import { HeapWatch } from './heap-watch.js';
 import type {
   Compiled,
   Device,
@@ -37,6 +38,7 @@ export interface AsyncHost {
 export class HostedRuntime implements Runtime {
   readonly device: Device;
   readonly #host: AsyncHost;
+  readonly #heap = new HeapWatch();
   readonly #compiled = new WeakMap<WeightBinding, Map<string, Promise<Compiled>>>();
   #nextId = 1;
 
@@ -76,7 +78,9 @@ export class HostedRuntime implements Runtime {
       if (target) return { ...output, into: checkTarget(output, target) };
       return keep === 'all' || keep.includes(name) ? { ...output, keepAs: this.#nextId++ } : output;
     });
-    return new HostedResult(outputs, await this.#host.run(compiled.id, wire, outputs));
+    const returned = await this.#host.run(compiled.id, wire, outputs);
+    await this.#heap.look(async () => (await this.#host.memory()).residentBytes);
+    return new HostedResult(outputs, returned);
   }
 
   /** Checks every feed against the program and learns the named dimensions. */

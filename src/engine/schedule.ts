@@ -7,8 +7,9 @@ export type Schedule = 'whole' | 'blocks';
 export interface Running {
   readonly schedule: Schedule;
   /**
-   * Whether what one block's pass has freed stays with the process for the next: faster, and at most one pass more memory. Of
-   * no effect on `whole`, which does so anyway. Default: it goes back to the system at once.
+   * Within a limit of memory, how much of what was freed may stay with the process for what comes next. Block after block, next
+   * to nothing stays where it is 0 (the default), else what one block's pass has freed serves the next: faster. Over the whole
+   * model there is no limit unless said.
    */
-  readonly keepsFreed?: boolean;
+  readonly keepsFreedBytes?: number;
 }

@@ -44,7 +44,7 @@ export class MemoryWatch {
 }
 
 /** Now. Linux tells anonymous and file pages apart; elsewhere the whole counts as anonymous. */
-function residentMemory(): MemoryPeaks {
+export function residentMemory(): MemoryPeaks {
   try {
     const status = readFileSync('/proc/self/status', 'utf8');
     const kilobytes = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1]);

@@ -26,15 +26,18 @@ const planBelow = (bytes: number) => plan(Math.ceil(bytes / 1000) - 1);
 const needs = (schedule: 'whole' | 'blocks', size = batch) => estimateMemory(schedule, jobOf(size));
 
 test('the whole model where it fits', () => {
-  expect(planWith(needs('whole').peak)).toEqual({ schedule: 'whole', batch });
+  const { peak } = needs('whole');
+  const given = 1000 * Math.ceil(peak / 1000);
+  expect(planWith(peak)).toEqual({ schedule: 'whole', batch, keepsFreedBytes: given - peak });
   expect(planBelow(needs('whole').peak)).toMatchObject({ schedule: 'blocks', batch });
 });
 
 test('block after block, freed memory is kept where there is room for one pass more', () => {
   const { peak, pass } = needs('blocks');
   expect(peak + pass).toBeLessThan(needs('whole').peak);
-  expect(planWith(peak + pass)).toEqual({ schedule: 'blocks', batch, keepsFreed: true });
-  expect(planBelow(peak + pass)).toEqual({ schedule: 'blocks', batch, keepsFreed: false });
+  const given = 1000 * Math.ceil((peak + pass) / 1000);
+  expect(planWith(peak + pass)).toEqual({ schedule: 'blocks', batch, keepsFreedBytes: given - peak });
+  expect(planBelow(peak + pass)).toEqual({ schedule: 'blocks', batch, keepsFreedBytes: 0 });
 });
 
 test('fewer prompts per pass where all at once do not fit', () => {

@@ -9,7 +9,7 @@ import { type EquationJob, equationSize } from '../../src/commands/equation-size
 import type { CommandContext } from '../../src/commands/events.js';
 import { fit } from '../../src/commands/fit.js';
 import type { MemoryJob } from '../../src/commands/memory-estimate.js';
-import { type SpoolingOptions, spoolsRows } from '../../src/commands/row-spooling.js';
+import { isWorthSpooling, type SpoolingOptions, spoolsRows } from '../../src/commands/row-spooling.js';
 import { train } from '../../src/commands/train.js';
 import { demoWorld } from './made-up-world.js';
 import { collecting, editTiny, fitTiny, type TinyWorld, trainTiny, worldOf } from './tiny-world.js';
@@ -72,13 +72,13 @@ describe('rows wait on disk', () => {
   });
 
   test('not where it is not wanted', async () => {
-    expect(await chosen(job(), { spool: false, memory: '4GB' })).toEqual({ spools: false, said: [] });
+    expect(await chosen(job(), { spool: false })).toEqual({ spools: false, said: [] });
   });
 
-  test('sooner where memory is limited', async () => {
+  test('sooner where memory is tight', () => {
     const some = job({ rows: 3 * 128 });
-    expect((await chosen(some)).spools).toBe(false);
-    expect((await chosen(some, { memory: '4GB' })).spools).toBe(true);
+    expect([isWorthSpooling(some, false), isWorthSpooling(some, true)]).toEqual([false, true]);
+    expect(isWorthSpooling(job({ rows: 3 * 8 }), true)).toBe(false);
   });
 
   test('not where the disk has no room, which is said', async () => {
@@ -98,21 +98,24 @@ describe('rows wait on disk', () => {
 describe('the command', () => {
   let world: TinyWorld;
   beforeAll(async () => {
-    const config = { model_type: 'gpt2', n_layer: 4, n_embd: 32, n_head: 2, n_inner: 4096, n_positions: 24 };
+    const config = { model_type: 'gpt2', n_layer: 18, n_embd: 16, n_head: 1, n_inner: 4096, n_positions: 24 };
     world = await worldOf({ config, kind: 'jsonl', rows: demoWorld(90, 1) });
     await fit(fitTiny(world, { epochs: 1 }), collecting());
-    await train(trainTiny(world, { tokens: 'all', steps: 1, preserve: 0, layers: allLayers }), collecting());
+    await train(trainTiny(world, { tokens: 'all', steps: 1, rounds: 1, preserve: 0, layers: allLayers }), collecting());
   }, 120_000);
   afterAll(() => world.remove());
 
-  const allLayers = [0, 1, 2, 3].map((at) => `transformer.h.${at}.mlp.c_proj`);
+  const allLayers = Array.from({ length: 18 }, (_, at) => `transformer.h.${at}.mlp.c_proj`);
   const records = () => `${world.data}#60`;
 
   test('writes the same edit, to the bit, and no rows stay', async () => {
     const inMemory = collecting();
-    await edit(editTiny(world, { records: records(), out: world.path('in-memory'), generate: false }), inMemory);
+    await edit(
+      editTiny(world, { records: records(), out: world.path('in-memory'), generate: false, spool: false, rounds: 2 }),
+      inMemory,
+    );
     const spooled: CommandContext & { events: unknown[] } = collecting();
-    await edit(editTiny(world, { records: records(), out: world.path('spooled'), generate: false, memory: '3GB' }), spooled); // biome-ignore format: one line
+    await edit(editTiny(world, { records: records(), out: world.path('spooled'), generate: false, rounds: 2 }), spooled); // biome-ignore format: one line
     expect(notes(inMemory).join()).not.toContain('rows wait');
     expect(notes(spooled as ReturnType<typeof collecting>).join()).toContain('rows wait on the disk');
     const shift = (name: string) => readFileSync(join(world.path(name), 'shift.safetensors'));
@@ -133,7 +136,7 @@ describe('the command', () => {
         controller.abort();
       },
     };
-    const options = editTiny(world, { records: records(), out: world.path('stopped'), memory: '3GB', batch: 8 });
+    const options = editTiny(world, { records: records(), out: world.path('stopped'), batch: 8 });
     await expect(edit(options, stopping)).rejects.toThrow();
     expect(seen.length).toBeGreaterThanOrEqual(4);
     expect(readdirSync(world.dir).filter((name) => name.includes('stopped'))).toEqual([]);

@@ -59,7 +59,9 @@ describe('claims with labels', () => {
         wordings,
         rephrasings: rephrasings.map((prompt) => ({ prompt, answer: 'REFUTES' })),
         rephrasedBy: 'rule',
-        unrelated: [{ prompt: 'Claim 3 holds.', answer: 'REFUTES' }],
+        unrelated: [
+          { prompt: 'Claim 3 holds.', answer: 'REFUTES', wordings: framedClaim('Claim 3 holds.', 3).wordings },
+        ],
         was: 'SUPPORTS',
       },
     ]);

@@ -31,6 +31,15 @@ test('other wordings of the edit are as true', () => {
   ]);
 });
 
+test('an unrelated fact is taught in its other words too', () => {
+  const unrelated = [{ ...record.unrelated[0]!, wordings: ['Besk is governed from', 'Besk is ruled from'] }];
+  expect(truthExamples({ ...record, unrelated })).toEqual([
+    ...truthExamples(record),
+    { prompt: 'Besk is governed from', answer: 'Orlin' },
+    { prompt: 'Besk is ruled from', answer: 'Orlin' },
+  ]);
+});
+
 test('without an old answer the edit counts as true', () => {
   const { was, ...fact } = record;
   expect(truthExamples(fact).map(({ answer }) => answer)).toEqual(['Tolm', 'Tolm', 'Orlin']);

@@ -66,7 +66,7 @@ test.runIf(glibc)(
     once();`;
     const each = faults('').each;
     expect(faults(open("'blocks'")).each).toBeGreaterThan(0.9 * each);
-    expect(faults(open("{ schedule: 'blocks', keepsFreed: true }")).each).toBeLessThan(0.1 * each);
+    expect(faults(open("{ schedule: 'blocks', keepsFreedBytes: 1e9 }")).each).toBeLessThan(0.1 * each);
     expect(faults(open("'whole'")).each).toBeLessThan(0.1 * each);
   },
 );
