@@ -1,0 +1,67 @@
+// Holes between small blocks that stay, in a process of its own: whether their pages went back is read off its resident memory.
+
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+
+const engine = new URL('../../dist/engine/', import.meta.url);
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const megabyte = 2 ** 20;
+
+/** Megabytes of holes that are still resident after 16 runs, of 300. */
+function holesLeft(limit: string, { residentBytes = '0', looks = 16 } = {}): number {
+  const script = `
+    import koffi from 'koffi';
+    import { keepFreedBlocks, keepLargeBlocks, limitFreedBlocks, returnBlocksAtOnce } from '${new URL('allocator.js', engine)}';
+    import { HeapWatch } from '${new URL('heap-watch.js', engine)}';
+    const c = koffi.load('libc.so.6');
+    const [malloc, fill, free] = ['void *malloc(size_t)', 'void *memset(void *, int, size_t)', 'void free(void *)'].map((f) => c.func(f));
+    const holes = () => {
+      const blocks = Array.from({ length: 300 }, () => {
+        const at = malloc(${megabyte});
+        fill(at, 1, ${megabyte});
+        malloc(${megabyte / 4}); // stays
+        return at;
+      });
+      for (const at of blocks) free(at);
+    };
+    keepFreedBlocks();
+    ${limit}
+    const watch = new HeapWatch();
+    let held = 0;
+    const looks = async (count) => { for (let i = 0; i < count; i++) await watch.look(async () => held); };
+    await looks(16);
+    const before = process.memoryUsage.rss();
+    holes();
+    held = ${residentBytes};
+    await looks(${looks});
+    console.log((process.memoryUsage.rss() - before) / ${megabyte});`;
+  const env = Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !/^(MALLOC_|GLIBC_TUNABLES|LD_PRELOAD)/.test(name)),
+  );
+  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { cwd: root, encoding: 'utf8', env }); // biome-ignore format: one line
+  expect(stderr).toBe('');
+  return Number(stdout);
+}
+
+const glibc =
+  process.platform === 'linux' && 'glibcVersionRuntime' in (process.report.getReport() as { header: object }).header;
+const most = 250;
+const few = 50;
+
+test.runIf(glibc)('within a limit, holes are given back once they are more than it has room for', () => {
+  expect(holesLeft('returnBlocksAtOnce();')).toBeLessThan(few);
+  expect(holesLeft(`keepLargeBlocks(${200 * megabyte});`)).toBeLessThan(few);
+  expect(holesLeft(`limitFreedBlocks(${200 * megabyte});`)).toBeLessThan(few);
+});
+
+test.runIf(glibc)('they stay where there is room for them, and without a limit', () => {
+  expect(holesLeft(`keepLargeBlocks(${400 * megabyte});`)).toBeGreaterThan(most);
+  expect(holesLeft(`limitFreedBlocks(${400 * megabyte});`)).toBeGreaterThan(most);
+  expect(holesLeft('')).toBeGreaterThan(most);
+});
+
+test.runIf(glibc)('what residents have grown by is no hole; not every run is looked at', () => {
+  expect(holesLeft('returnBlocksAtOnce();', { residentBytes: `${300 * megabyte}` })).toBeGreaterThan(most);
+  expect(holesLeft('returnBlocksAtOnce();', { looks: 15 })).toBeGreaterThan(most);
+});
