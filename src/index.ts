@@ -35,7 +35,7 @@ export type { DecoderBatch } from './data/batch.js';
 export type { ClaimBatch } from './data/claim-batch.js';
 export { withEnds } from './data/ended-records.js';
 export type { Finding } from './data/finding.js';
-export type { EditRecord, Example } from './data/record.js';
+export type { EditRecord, Example, UnrelatedExample } from './data/record.js';
 export { type ReadOptions, readRecords } from './data/spec.js';
 export { type IndexedBatch, type SplitOptions, splitIntoBatches, type TokenBatch } from './data/split-batches.js';
 export { type TokenizedRecord, tokenizeRecords } from './data/tokenized-record.js';

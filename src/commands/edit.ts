@@ -128,7 +128,8 @@ async function editAndSave(
     ...present('spoolTo', spoolTo),
     inRound,
     kept: keptInRound(subject, kept, { ...options, ...plan }),
-    onProgress: ({ done, total }) => context.emit({ kind: 'progress', stage: 'edit', done, total, unit: 'batches' }),
+    onProgress: (progress) => context.emit({ kind: 'progress', stage: 'edit', ...progress, unit: 'batches' }),
+    onSolve: (progress) => context.emit({ kind: 'progress', stage: 'solve', ...progress, unit: 'chunks of rows' }),
   });
   close();
   await model.runtime.trim();

@@ -9,7 +9,7 @@ export interface AnswerBatch extends ModelBatch {
   readonly answerCounts: readonly number[];
 }
 
-/** Batches done, of all rounds together. */
+/** Batches (or chunks of rows) done, of all rounds together. */
 export interface EditProgress {
   readonly done: number;
   readonly total: number;
@@ -41,6 +41,8 @@ export interface ComputeShiftOptions {
   readonly spoolTo?: string;
   /** Called with the number of batches done. */
   readonly onProgress?: (progress: EditProgress) => void;
+  /** Where rows wait on disk, called with the number of chunks that were fed to their layer's equation. */
+  readonly onSolve?: (progress: EditProgress) => void;
 }
 
 /** Computes a shift that edits facts in: reads the model, changes nothing. Every editor passes the same conformance tests. */

@@ -3,19 +3,19 @@
 
 import { RowSpool } from '../checkpoint/row-spool.js';
 import type { CapturedRows, EditableModel, LayerTensors } from '../engine/editable-model.js';
-import { type LayerGroup, layerRows } from '../engine/layer-group.js';
 import type { TokenChoice } from '../engine/lm-programs.js';
 import { residentMatrices } from '../engine/resident-matrix.js';
 import { type RowCounts, sumRows } from '../engine/row-counts.js';
-import type { Resident, Runtime } from '../engine/runtime.js';
+import type { Runtime } from '../engine/runtime.js';
 import { addShifts, asShift } from '../engine/weight-shift.js';
-import { f32 } from '../tensor.js';
 import { present } from '../util/present.js';
 import type { AnswerBatch, ComputeShiftOptions, Editor } from './editor.js';
+import { type TakeRows, takeLayers } from './layer-rows.js';
+import { learnFrom } from './learn-from.js';
 import type { MetaMethod, ShiftAccumulator, ShiftLesson, SolvedShift } from './meta-method.js';
 import type { PreservedByLayer } from './preserved-keys.js';
 import type { NetworkResidents, ResidentNetwork } from './resident-network.js';
-import { intoSpool, solveFromSpool, type TakeRows } from './spooled-rows.js';
+import { type Feeding, intoSpool, solveFromSpool } from './spooled-rows.js';
 
 /** The captured rows of one batch of edits. */
 export interface RowChunk {
@@ -46,6 +46,15 @@ interface Round {
   readonly weights: LayerTensors;
   readonly number: number;
   readonly before: number;
+}
+
+/** Batches of all rounds, as far as they are known. */
+function allBatches({ batches, number, before }: Round, rounds: number): number {
+  return before + (rounds - number) * batches.length;
+}
+
+interface SpooledSolveOptions extends Pick<ComputeShiftOptions, 'lambdaScale' | 'hold'>, Feeding {
+  readonly spoolTo: string;
 }
 
 /** A trained editor with its networks opened on a device. Close it when done. */
@@ -128,7 +137,10 @@ export class HyperEditor implements Editor {
     const { lambdaScale, hold = 1, spoolTo } = options;
     const solving = { ...present('lambdaScale', lambdaScale), hold: round.number === 0 ? 1 : hold };
     const chunks = this.#streamed(model, round, options);
-    if (spoolTo !== undefined) return this.#solveSpooled(model, chunks, rows, { ...options, ...solving, spoolTo });
+    if (spoolTo !== undefined) {
+      const onChunk = this.#solveProgress(model, round, options);
+      return this.#solveSpooled(model, chunks, rows, { ...options, ...solving, spoolTo, onChunk });
+    }
     const { solved } = await this.solve(model, chunks, rows, solving);
     return new Map([...solved].map(([layer, edit]) => [layer, edit.takeShift()]));
   }
@@ -138,13 +150,13 @@ export class HyperEditor implements Editor {
     model: EditableModel,
     chunks: AsyncIterable<RowChunk>,
     rows: RowCounts,
-    { lambdaScale = 1, hold = 1, spoolTo, signal }: ComputeShiftOptions & { readonly spoolTo: string },
+    { lambdaScale = 1, hold = 1, spoolTo, ...feeding }: SpooledSolveOptions,
   ): Promise<LayerTensors> {
     const accumulators = await this.#accumulators(model, rows, lambdaScale);
     const spool = await RowSpool.open(spoolTo);
     try {
       await this.#feed(model, chunks, hold, intoSpool(model.runtime, spool));
-      return await solveFromSpool(model.runtime, spool, accumulators, signal);
+      return await solveFromSpool(model.runtime, spool, accumulators, feeding);
     } catch (error) {
       for (const accumulator of accumulators.values()) accumulator.release();
       throw error;
@@ -153,13 +165,21 @@ export class HyperEditor implements Editor {
     }
   }
 
+  /** Each layer takes a chunk of every batch. */
+  #solveProgress({ layers }: EditableModel, round: Round, { onSolve, rounds = 1 }: ComputeShiftOptions): () => void {
+    let done = layers.length * round.before;
+    const total = layers.length * allBatches(round, rounds);
+    return () => onSolve?.({ done: ++done, total });
+  }
+
   /** Captures batch after batch; each chunk is released before the next is made, so memory does not grow with the edits. */
   async *#streamed(
     model: EditableModel,
-    { batches, weights, number, before }: Round,
+    round: Round,
     { signal, onProgress, rounds = 1 }: ComputeShiftOptions,
   ): AsyncGenerator<RowChunk> {
-    const total = before + (rounds - number) * batches.length;
+    const { batches, weights, before } = round;
+    const total = allBatches(round, rounds);
     for (const [done, batch] of batches.entries()) {
       signal?.throwIfAborted();
       const chunk = await this.capture(model, batch, { weights });
@@ -254,56 +274,10 @@ export class HyperEditor implements Editor {
         const gradient = await asShift(model.runtime, weightGradients.get(name)!, orientation);
         lessons.push(await solved.get(name)!.learn(gradient));
       }
-      const parameters = await this.#learnGroup(
-        model,
-        network,
-        chunks.map((chunk) => chunk.groups[group]!),
-        lessons,
-      );
-      all.push(parameters);
+      const rows = chunks.map((chunk) => chunk.groups[group]!);
+      all.push(await learnFrom({ runtime: model.runtime, method: this.method, network }, rows, lessons));
     }
     return all;
-  }
-
-  async #learnGroup(
-    model: EditableModel,
-    network: ResidentNetwork,
-    chunks: readonly CapturedRows[],
-    lessons: readonly ShiftLesson[],
-  ): Promise<NetworkResidents> {
-    let sums: NetworkResidents | undefined;
-    let firstRows = lessons.map(() => 0);
-    for (const captured of chunks) {
-      const { feeds, release } = await this.#lessonFeeds(model, captured, lessons, firstRows);
-      sums = await network.gradient(captured, feeds, sums);
-      release();
-      firstRows = firstRows.map((row, at) => row + captured.counts[at]!);
-    }
-    const withLambda = new Map(sums);
-    if (this.method.hasLambda) withLambda.set('lamda.weight', await logLambdaGradient(model, network, lessons));
-    for (const lesson of lessons) lesson.release();
-    return withLambda;
-  }
-
-  /** The feeds of one chunk: one stacked matrix of rows, or one matrix per layer. */
-  async #lessonFeeds(
-    model: EditableModel,
-    captured: CapturedRows,
-    lessons: readonly ShiftLesson[],
-    firstRows: readonly number[],
-  ) {
-    const parts: { readonly tensor: Resident; readonly owned: boolean }[] = [];
-    for (const [at, lesson] of lessons.entries()) {
-      parts.push(await lesson.feed(layerRows(captured.keys, captured.counts, at), firstRows[at]!));
-    }
-    const tensors = parts.map(({ tensor }) => tensor);
-    const owned = parts.filter((part) => part.owned).map(({ tensor }) => tensor);
-    if (this.method.lessonInput.per === 'layer' || tensors.length === 1) {
-      return { feeds: tensors, release: () => model.runtime.release(...owned) };
-    }
-    const stacked = await residentMatrices(model.runtime).stackRows(tensors);
-    model.runtime.release(...owned);
-    return { feeds: [stacked], release: () => model.runtime.release(stacked) };
   }
 
   /** Releases the networks and what is known of the keys to preserve, which live beside `runtime`. */
@@ -312,34 +286,4 @@ export class HyperEditor implements Editor {
     const ops = residentMatrices(runtime);
     for (const preserved of this.preserved.values()) preserved.release(ops);
   }
-}
-
-/** The rows of each layer, which lie in one stack; `keys` of the outputs take the place of the captured ones. */
-async function takeLayers(
-  { layers }: LayerGroup,
-  captured: CapturedRows,
-  { keys = captured.keys, ...outputs }: Readonly<Record<string, Resident>>,
-  take: TakeRows,
-): Promise<void> {
-  for (const [at, { name }] of layers.entries()) {
-    const own = Object.fromEntries(
-      Object.entries(outputs).map(([key, rows]) => [key, layerRows(rows, captured.counts, at)]),
-    );
-    await take(name, layerRows(keys, captured.counts, at), own);
-  }
-}
-
-/** d/d(log lambda) = lambda d/d(lambda), [layers, 1] */
-async function logLambdaGradient(
-  model: EditableModel,
-  network: ResidentNetwork,
-  lessons: readonly ShiftLesson[],
-): Promise<Resident> {
-  const lambdas = await network.lambdas();
-  return model.runtime.upload(
-    f32(
-      lessons.map(({ lambdaGradient }, at) => lambdaGradient * lambdas[at]!),
-      [lessons.length, 1],
-    ),
-  );
 }

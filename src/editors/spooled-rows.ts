@@ -4,10 +4,8 @@ import type { RowSpool, SpooledRows } from '../checkpoint/row-spool.js';
 import type { LayerTensors } from '../engine/editable-model.js';
 import type { Resident, Runtime } from '../engine/runtime.js';
 import type { TensorOf } from '../tensor.js';
+import type { TakeRows } from './layer-rows.js';
 import type { ShiftAccumulator } from './meta-method.js';
-
-/** Takes rows of one chunk of a layer: keys and a method's row outputs, which stay the caller's. */
-export type TakeRows = (layer: string, keys: Resident, outputs: Readonly<Record<string, Resident>>) => Promise<void>;
 
 /** What a row output cannot be called. */
 const keyName = 'captured keys';
@@ -21,6 +19,12 @@ export function intoSpool(runtime: Runtime, spool: RowSpool): TakeRows {
   };
 }
 
+export interface Feeding {
+  readonly signal?: AbortSignal;
+  /** Called after each chunk that was fed. */
+  readonly onChunk: () => void;
+}
+
 /**
  * The shifts, layer after layer: each equation is gone before the next one is fed. The chunks come as they were captured, so
  * every bit is that of equations that are fed at once.
@@ -29,7 +33,7 @@ export async function solveFromSpool(
   runtime: Runtime,
   spool: RowSpool,
   accumulators: ReadonlyMap<string, ShiftAccumulator>,
-  signal?: AbortSignal,
+  { signal, onChunk }: Feeding,
 ): Promise<LayerTensors> {
   const shift = new Map<string, Resident>();
   try {
@@ -37,6 +41,7 @@ export async function solveFromSpool(
       for await (const rows of spool.take(layer)) {
         signal?.throwIfAborted();
         await addUploaded(runtime, rows, accumulator);
+        onChunk();
       }
       shift.set(layer, (await accumulator.solve()).takeShift());
     }

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { equationSize } from '../../src/commands/equation-size.js';
 import { splitIntoBatches } from '../../src/data/split-batches.js';
 import type { TokenPair } from '../../src/data/tuple.js';
-import type { AnswerBatch, ComputeShiftOptions } from '../../src/editors/editor.js';
+import type { AnswerBatch, ComputeShiftOptions, EditProgress } from '../../src/editors/editor.js';
 import { HyperEditor } from '../../src/editors/hyper-editor.js';
 import { initialParameters } from '../../src/editors/hyper-network.js';
 import { dampedMalmen } from '../../src/editors/malmen.js';
@@ -101,7 +101,13 @@ test('several rounds, with facts that are kept, give the same bits', async () =>
     model.runtime.release(...shift.values());
     return found;
   };
-  expect(await values({ spoolTo: newPath() })).toEqual(await values({}));
+  const told: EditProgress[] = [];
+  const onSolve = (progress: EditProgress) => void told.push(progress);
+  expect(await values({ spoolTo: newPath(), onSolve })).toEqual(await values({}));
+  // Two more batches in each round after the first.
+  const chunks = editable.layers.length * (3 * batchCount + 2 * 2);
+  expect(told.map(({ done }) => done)).toEqual(Array.from({ length: chunks }, (_, at) => at + 1));
+  expect(told.at(-1)!.total).toBe(chunks);
 });
 
 describe('nothing is left', () => {
