@@ -98,7 +98,15 @@ async function openEditor(model: LanguageModel, path: string, hash: string): Pro
 /** The facts of `--keep` for each round of an edit, where its editor can keep facts. */
 async function keptBeside(group: readonly TokenizedRecord[], { editable, editor, ends }: OpenEditor) {
   if (options.keep === undefined || !(editor instanceof HyperEditor && editor.method.damped)) return {};
-  const keeping = { keep: options.keep, facts, keepMadeUp: Number(options['made-up']), seed: 0, batch: 100, ends };
+  const keeping = {
+    keep: options.keep,
+    facts,
+    keepWordings: true,
+    keepMadeUp: Number(options['made-up']),
+    seed: 0,
+    batch: 100,
+    ends,
+  };
   const { known, madeUp } = await keptPrompts(subject, group, keeping);
   const quiet = { emit: () => {}, signal: new AbortController().signal };
   const pairs = [...known, ...(await answeredByModel(subject, editable, madeUp, keeping, quiet))];

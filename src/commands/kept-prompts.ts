@@ -21,7 +21,7 @@ export interface KeptPrompts {
   readonly madeUp: readonly TokenPair[];
 }
 
-interface Keeping extends Pick<EditOptions, 'keep' | 'keepMadeUp' | 'seed'> {
+interface Keeping extends Pick<EditOptions, 'keep' | 'keepWordings' | 'keepMadeUp' | 'seed'> {
   /** What `keep` names; not read without it. */
   readonly facts: readonly EditRecord[];
   /** Whether the end of an answer is kept with it. */
@@ -29,7 +29,7 @@ interface Keeping extends Pick<EditOptions, 'keep' | 'keepMadeUp' | 'seed'> {
 }
 
 /**
- * All prompts of the facts to keep, none without `--keep`; a fact that is edited in any of its words is not kept.
+ * All prompts of the facts to keep (or those of the records alone), none without `--keep`; a fact that is edited in any of its words is not kept.
  * @throws MalmenError `bad-input` when no record says what is true, or none can be asked of made-up subjects
  */
 export async function keptPrompts(
@@ -37,18 +37,18 @@ export async function keptPrompts(
   edited: readonly TokenizedRecord[],
   options: Keeping,
 ): Promise<KeptPrompts> {
-  const { keep, keepMadeUp, ends, facts: records } = options;
+  const { keep, keepWordings, keepMadeUp, ends, facts: records } = options;
   if (keep === undefined && keepMadeUp > 0)
     throw new MalmenError('bad-input', `--keep-made-up ${keepMadeUp}: ${noKeep}`);
   if (keep === undefined) return { known: [], madeUp: [] };
-  const known = await knownToStay(subject, edited, { keep, records, ends });
+  const known = await knownToStay(subject, edited, { keep, keepWordings, records, ends });
   if (keepMadeUp === 0) return { known, madeUp: [] };
   return { known, madeUp: await aboutMadeUp(subject, { edited, records, known }, options) };
 }
 
 const noKeep = 'made-up prompts are prompts of the facts to keep about other subjects; add --keep';
 
-interface ToKeep {
+interface ToKeep extends Pick<EditOptions, 'keepWordings'> {
   readonly keep: string;
   readonly records: readonly EditRecord[];
   /** Whether the end of an answer is kept with it. */
@@ -58,11 +58,12 @@ interface ToKeep {
 async function knownToStay(
   subject: Subject,
   edited: readonly TokenizedRecord[],
-  { keep, records, ends }: ToKeep,
+  { keep, keepWordings, records, ends }: ToKeep,
 ): Promise<TokenPair[]> {
   const changed = new Set(edited.flatMap(ownPairs).map(promptText));
-  const stays = (pairs: readonly TokenPair[]) => !pairs.some((pair) => changed.has(promptText(pair)));
-  const pairs = (await tokenizeToEdit(subject, records, ends)).map(knownPairs).filter(stays).flat();
+  const stays = (record: TokenizedRecord) => !ownPairs(record).some((pair) => changed.has(promptText(pair)));
+  const staying = (await tokenizeToEdit(subject, records, ends)).filter(stays);
+  const pairs = staying.flatMap((record) => knownPairs(record, keepWordings));
   if (pairs.length > 0) return pairs;
   throw new MalmenError(
     'bad-input',

@@ -153,6 +153,12 @@ export const editOptions = z.strictObject({
     .describe(
       'facts that must stay, which say what is true (`was`): from the second round on, some are captured beside the edits, and what the shift has damaged is repaired; a KIND:PATH as for --records',
     ),
+  keepWordings: z
+    .boolean()
+    .default(true)
+    .describe(
+      'keep facts of --keep in their other wordings and rephrasings too; without, in the prompt of the record alone: where all facts share the same frames of words, those then stay free for the edit',
+    ),
   keepPrompts: count().default(1000).describe('prompts drawn for each round, of --keep and --keep-made-up together'),
   keepMadeUp: z
     .int()

@@ -8,8 +8,12 @@ export function ownPairs({ edit, wordings = [], rephrasings }: TokenizedRecord):
   return [edit, ...wordings, ...rephrasings];
 }
 
-/** The edit's prompt, its wordings and its rephrasings, each under the true answer; none for a record that does not say what was true. */
-export function knownPairs(record: TokenizedRecord): TokenPair[] {
-  const { was } = record;
-  return was?.length ? ownPairs(record).map(({ prompt }) => ({ prompt, answer: was })) : [];
+/**
+ * The edit's prompt under the true answer, and its wordings and rephrasings unless told otherwise; none for a record that does
+ * not say what was true.
+ */
+export function knownPairs(record: TokenizedRecord, inAllWords = true): TokenPair[] {
+  const { was, edit } = record;
+  const asked = inAllWords ? ownPairs(record) : [edit];
+  return was?.length ? asked.map(({ prompt }) => ({ prompt, answer: was })) : [];
 }

@@ -244,16 +244,16 @@ describe('edit --ease', () => {
     spied.mockRestore();
   });
 
-  test('what the rounds have left is given back before the model is asked', async () => {
+  test('what reading has left is given back before the rounds, and what these have left before the model is asked', async () => {
     const trim = vi.spyOn(HostedRuntime.prototype, 'trim');
-    const asked: unknown[] = [];
+    const given: Record<string, Set<number>> = { edit: new Set(), 'ask before': new Set() };
     const context = collecting();
     const emit = (event: CommandEvent) => {
-      if (event.kind === 'progress' && event.stage === 'ask before') asked.push(trim.mock.calls.length);
+      if (event.kind === 'progress') given[event.stage]?.add(trim.mock.calls.length);
     };
     await edit(editTiny(world, { generate: false, out: world.path('trimmed') }), { ...context, emit });
     trim.mockRestore();
-    expect(new Set(asked)).toEqual(new Set([1]));
+    expect(given).toEqual({ edit: new Set([1]), 'ask before': new Set([2]) });
   });
 
   test('without, the whole shift is saved', async () => {
@@ -286,6 +286,26 @@ describe('edit --ease', () => {
 
 describe('edit --keep', () => {
   const keep = () => ({ keep: `${world.data}#20:`, rounds: 6, lambdaScale: 1, generate: false });
+
+  test('all prompts of the facts that stay, or those of the records alone', async () => {
+    await withSubject({ model: world.path('lm'), device: 'cpu' }, collecting(), async (subject) => {
+      const edited = await tokenizeFor(subject, await readRecords(`${world.data}#20`));
+      const facts = await readRecords(`${world.data}#20:`);
+      const staying = await tokenizeFor(subject, facts);
+      const kept = async (keepWordings: boolean) => {
+        const asked = { keep: 'known', facts, keepWordings, keepMadeUp: 0, seed: 1, ends: false };
+        return (await keptPrompts(subject, edited, asked)).known;
+      };
+      const own = staying.map(({ edit: { prompt }, was }) => ({ prompt, answer: was! }));
+      expect(await kept(false)).toEqual(own);
+      const others = staying.flatMap(({ rephrasings, was }) =>
+        rephrasings.map(({ prompt }) => ({ prompt, answer: was! })),
+      );
+      const all = await kept(true);
+      expect(all).toHaveLength(own.length + others.length);
+      expect(all).toEqual(expect.arrayContaining([...own, ...others]));
+    });
+  });
 
   /** Share of the kept facts' prompts that are still answered as they were. */
   async function stillTrue(name: string): Promise<number> {
@@ -372,6 +392,7 @@ describe('edit --keep-made-up', () => {
       const { madeUp } = await keptPrompts(subject, records, {
         keep: keeping.keep(),
         facts: await readRecords(keeping.keep()),
+        keepWordings: true,
         keepMadeUp: 300,
         seed: 1,
         ends: false,
@@ -420,7 +441,7 @@ describe('edit --keep-made-up', () => {
       const records = await tokenizeFor(subject, await readRecords(`${world.data}#20`));
       const madeUpBeside = async (edited: readonly TokenizedRecord[]) => {
         const facts = await readRecords(keeping.keep());
-        const options = { keep: keeping.keep(), facts, keepMadeUp: 300, seed: 1, ends: false };
+        const options = { keep: keeping.keep(), facts, keepWordings: true, keepMadeUp: 300, seed: 1, ends: false };
         const { madeUp } = await keptPrompts(subject, edited, options);
         return subject.tokenizer.decode(madeUp.map(({ prompt }) => prompt));
       };
