@@ -4,13 +4,16 @@ import { readdirSync, readFileSync, statfsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { embeddedModel } from '../../src/commands/demo.js';
 import { edit } from '../../src/commands/edit.js';
 import { type EquationJob, equationSize } from '../../src/commands/equation-size.js';
 import type { CommandContext } from '../../src/commands/events.js';
 import { fit } from '../../src/commands/fit.js';
-import type { MemoryJob } from '../../src/commands/memory-estimate.js';
+import { estimateMemory, type MemoryJob } from '../../src/commands/memory-estimate.js';
+import { jobsOf } from '../../src/commands/memory-job.js';
 import { isWorthSpooling, type SpoolingOptions, spoolsRows } from '../../src/commands/row-spooling.js';
 import { train } from '../../src/commands/train.js';
+import { LanguageModel } from '../../src/engine/language-model.js';
 import { demoWorld } from './made-up-world.js';
 import { collecting, editTiny, fitTiny, type TinyWorld, trainTiny, worldOf } from './tiny-world.js';
 
@@ -81,6 +84,18 @@ describe('rows wait on disk', () => {
     expect(isWorthSpooling(job({ rows: 3 * 8 }), true)).toBe(false);
   });
 
+  test('tight is a limit that the whole model does not fit into', async () => {
+    const model = await LanguageModel.open(embeddedModel);
+    const layers = model.layers(model.definition.layers.map(({ name }) => name));
+    const edits = Array.from({ length: 700 }, () => ({ prompt: [1, 2], answer: [3] }));
+    const network = { rank: 1, blocks: 1 };
+    const some = jobsOf({ task: 'edit', model, layers, pairs: edits, edits, tokens: 'answers', network })(1);
+    await model.close();
+    const { peak } = estimateMemory('whole', some);
+    const within = async (bytes: number) => (await chosen(some, { memory: `${Math.floor(bytes / 1000)}KB` })).spools;
+    expect([await within(peak - 1e6), await within(peak + 1e6)]).toEqual([true, false]);
+  });
+
   test('not where the disk has no room, which is said', async () => {
     const { bavail, bsize } = statfsSync(tmpdir());
     const width = layer.keySize + layer.valueSize;
@@ -121,6 +136,15 @@ describe('the command', () => {
     const shift = (name: string) => readFileSync(join(world.path(name), 'shift.safetensors'));
     expect(shift('spooled').equals(shift('in-memory'))).toBe(true);
     expect(readdirSync(world.path('spooled')).sort()).toEqual(readdirSync(world.path('in-memory')).sort());
+  }, 120_000);
+
+  test('keeps nothing on disk for MEND', async () => {
+    const editor = world.path('mend');
+    const training = { editor: 'mend', tokens: 'all', steps: 1, preserve: 0, layers: allLayers, out: editor };
+    await train(trainTiny(world, training), collecting());
+    const context = collecting();
+    await edit(editTiny(world, { editor, records: records(), out: world.path('mended'), generate: false }), context);
+    expect(notes(context).join()).not.toContain('rows wait');
   }, 120_000);
 
   test('interrupted in between leaves neither output nor rows', async () => {

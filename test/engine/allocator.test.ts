@@ -56,7 +56,7 @@ test.runIf(glibc)('within a limit a freed block goes back at once again', () => 
 });
 
 test.runIf(glibc)(
-  'a model that runs block after block has the blocks go back at once, unless there is room for them',
+  'a model that runs block after block, or as a whole within a limit, has the blocks go back at once, unless there is room',
   () => {
     const open = (running: string) => `
     const { LanguageModel } = await import('${new URL('language-model.js', allocator)}');
@@ -68,6 +68,8 @@ test.runIf(glibc)(
     expect(faults(open("'blocks'")).each).toBeGreaterThan(0.9 * each);
     expect(faults(open("{ schedule: 'blocks', keepsFreedBytes: 1e9 }")).each).toBeLessThan(0.1 * each);
     expect(faults(open("'whole'")).each).toBeLessThan(0.1 * each);
+    expect(faults(open("{ schedule: 'whole', keepsFreedBytes: 1e6 }")).each).toBeGreaterThan(0.9 * each);
+    expect(faults(open("{ schedule: 'whole', keepsFreedBytes: 2e9 }")).each).toBeLessThan(0.1 * each);
   },
 );
 
