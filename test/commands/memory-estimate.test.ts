@@ -5,12 +5,14 @@ import { embeddedModel } from '../../src/commands/demo.js';
 import { equationSize } from '../../src/commands/equation-size.js';
 import { estimateMemory } from '../../src/commands/memory-estimate.js';
 import { jobsOf } from '../../src/commands/memory-job.js';
+import { networkPassBytes } from '../../src/commands/network-memory.js';
 import { splitIntoBatches } from '../../src/data/split-batches.js';
 import type { TokenPair } from '../../src/data/tuple.js';
 import type { PreservedKeys } from '../../src/editors/preserved-keys.js';
 import { preservedMoments } from '../../src/editors/preserved-moments.js';
 import type { EditableModel } from '../../src/engine/editable-model.js';
 import { LanguageModel } from '../../src/engine/language-model.js';
+import { groupByShape } from '../../src/engine/layer-group.js';
 import { residentMatrices } from '../../src/engine/resident-matrix.js';
 import type { Resident } from '../../src/engine/runtime.js';
 import type { MatrixOps } from '../../src/linalg/matrix-ops.js';
@@ -69,6 +71,31 @@ describe('keys to preserve', () => {
     expect(inMemory.peak - onDisk.peak).toBeGreaterThan(atOnce - oneByOne);
     const layersBytes = 4 * wide.reduce((sum, { keySize, valueSize }) => sum + keySize * valueSize, 0);
     expect(onDisk.peak).toBeLessThan(inMemory.peak - atOnce + oneByOne + layersBytes);
+  });
+
+  it('rows that wait on disk take no memory while a large batch is captured', () => {
+    const prompt = Array.from({ length: 60 }, () => 1);
+    const pairs = Array.from({ length: 100 }, (): TokenPair => ({ prompt, answer: [2] }));
+    const layers = model.layers(model.definition.defaultLayers);
+    const peak = (rows: number, spools: boolean) => {
+      const edits = Array.from({ length: rows }, () => facts[0]!);
+      const network = { rank: 1, blocks: 1 };
+      const job = { task: 'edit', model, layers, pairs, edits, tokens: 'answers', network, spools } as const;
+      return estimateMemory('whole', jobsOf(job)(100)).peak;
+    };
+    expect(peak(400, true)).toBe(peak(200, true));
+    expect(peak(400, false)).toBeGreaterThan(peak(200, false));
+  });
+
+  it('rows go through the networks with what they take there, also where a block takes less', () => {
+    const prompt = Array.from({ length: 60 }, () => 1);
+    const pairs = Array.from({ length: 100 }, (): TokenPair => ({ prompt, answer: [2] }));
+    const layers = model.layers(model.definition.layers.map(({ name }) => name));
+    const job = { task: 'edit', model, layers, pairs, edits: pairs, tokens: 'all' } as const;
+    const network = { rank: 1, blocks: 1 };
+    const { peak } = estimateMemory('blocks', jobsOf({ ...job, network, spools: true })(100));
+    const heights = groupByShape(layers).map((group) => 100 * 61 * group.layers.length);
+    expect(peak).toBeGreaterThan(networkPassBytes(groupByShape(layers), heights, network, 8192));
   });
 
   async function heldBytes(use?: (keys: PreservedKeys, ops: MatrixOps<Resident>) => Promise<unknown>) {

@@ -125,6 +125,17 @@ describe('nothing is left', () => {
     expect(await model.runtime.memory()).toEqual(before);
   });
 
+  test('interrupted when a layer is solved', async () => {
+    const before = await model.runtime.memory();
+    const controller = new AbortController();
+    const spoolTo = newPath();
+    const { signal } = controller;
+    const onSolve = ({ done }: EditProgress) => done === batchCount + 1 && controller.abort();
+    await expect(editor.computeShift(editable, batches, { spoolTo, signal, onSolve })).rejects.toThrow(/abort/);
+    expect(existsSync(spoolTo)).toBe(false);
+    expect(await model.runtime.memory()).toEqual(before);
+  });
+
   test('by a disk that is full', async () => {
     const before = await model.runtime.memory();
     const spoolTo = newPath();

@@ -8,16 +8,30 @@ const engine = new URL('../../dist/engine/', import.meta.url);
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const megabyte = 2 ** 20;
 
+/** Looks by itself. */
+const watch = `
+    const watch = new HeapWatch();
+    const looks = async (count) => { for (let i = 0; i < count; i++) await watch.look(async () => held); };`;
+
+/** Runs small programs. */
+const runs = `
+    const { openRuntime } = await import('${new URL('open-runtime.js', engine)}');
+    const { residentMatrices } = await import('${new URL('resident-matrix.js', engine)}');
+    const runtime = await openRuntime({ device: 'cpu', inThread: true });
+    const ops = residentMatrices(runtime);
+    const one = await ops.upload({ dtype: 'f32', shape: [1, 1], data: Float32Array.of(1) });
+    const looks = async (count) => { for (let i = 0; i < count; i++) ops.release(await ops.transpose(one)); };`;
+
 /** Megabytes of holes that are still resident after 16 runs, of 300. */
-function holesLeft(limit: string, { residentBytes = '0', looks = 16 } = {}): number {
+function holesLeft(limit: string, { residentBytes = '0', looks = 16, first = '', watching = watch } = {}): number {
   const script = `
     import koffi from 'koffi';
     import { keepFreedBlocks, keepLargeBlocks, limitFreedBlocks, returnBlocksAtOnce } from '${new URL('allocator.js', engine)}';
     import { HeapWatch } from '${new URL('heap-watch.js', engine)}';
     const c = koffi.load('libc.so.6');
     const [malloc, fill, free] = ['void *malloc(size_t)', 'void *memset(void *, int, size_t)', 'void free(void *)'].map((f) => c.func(f));
-    const holes = () => {
-      const blocks = Array.from({ length: 300 }, () => {
+    let holes = (count) => {
+      const blocks = Array.from({ length: count }, () => {
         const at = malloc(${megabyte});
         fill(at, 1, ${megabyte});
         malloc(${megabyte / 4}); // stays
@@ -27,12 +41,12 @@ function holesLeft(limit: string, { residentBytes = '0', looks = 16 } = {}): num
     };
     keepFreedBlocks();
     ${limit}
-    const watch = new HeapWatch();
     let held = 0;
-    const looks = async (count) => { for (let i = 0; i < count; i++) await watch.look(async () => held); };
+    ${watching}
     await looks(16);
+    ${first}
     const before = process.memoryUsage.rss();
-    holes();
+    holes(300);
     held = ${residentBytes};
     await looks(${looks});
     console.log((process.memoryUsage.rss() - before) / ${megabyte});`;
@@ -64,4 +78,18 @@ test.runIf(glibc)('they stay where there is room for them, and without a limit',
 test.runIf(glibc)('what residents have grown by is no hole; not every run is looked at', () => {
   expect(holesLeft('returnBlocksAtOnce();', { residentBytes: `${300 * megabyte}` })).toBeGreaterThan(most);
   expect(holesLeft('returnBlocksAtOnce();', { looks: 15 })).toBeGreaterThan(most);
+});
+
+test.runIf(glibc)('the runtime looks after its runs', () => {
+  expect(holesLeft('returnBlocksAtOnce();', { watching: runs })).toBeLessThan(few);
+  expect(holesLeft('', { watching: runs })).toBeGreaterThan(most);
+});
+
+test.runIf(glibc)('what cannot be given back does not make it try again at every look', () => {
+  const first = `
+    for (let i = 0; i < 200; i++) fill(malloc(${megabyte}), 1, ${megabyte});
+    await looks(16);`;
+  // 100 MB of holes, which the limit has room for, on top of 200 MB that stay.
+  const fewer = 'const many = holes; holes = () => many(100);';
+  expect(holesLeft('returnBlocksAtOnce();', { first: first + fewer })).toBeGreaterThan(80);
 });
