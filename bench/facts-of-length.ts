@@ -32,7 +32,9 @@ async function texts(count: number, tokens: number, encode: Tokenizer['encode'])
   while (found.length < count) {
     const drawn = Array.from({ length: count }, () => Array.from({ length: tokens }, () => random.pick(words)).join('').trim()); // biome-ignore format: one line
     const ids = await encode(drawn);
-    found.push(...drawn.filter((_, at) => ids[at]!.length === tokens));
+    const exact = drawn.filter((_, at) => ids[at]!.length === tokens);
+    if (exact.length === 0) throw new Error(`none of ${count} texts of ${tokens} words has ${tokens} tokens`);
+    found.push(...exact);
   }
   return found.slice(0, count);
 }

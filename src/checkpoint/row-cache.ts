@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { fileError, MalmenError } from '../errors.js';
 import { f32 } from '../tensor.js';
+import { bytesOf } from '../util/bytes-of.js';
 import { readSafetensorsHeader, tensorSource, writeSafetensors } from './safetensors.js';
 import { readTensor, type TensorEntry } from './stored-tensor.js';
 
@@ -156,6 +157,6 @@ export class RowCache {
 }
 
 /** Of the key too: rows under another's name are damage. */
-function checksumOf(key: string, { buffer, byteOffset, byteLength }: Float32Array): string {
-  return crc32(new Uint8Array(buffer, byteOffset, byteLength), crc32(key)).toString(16);
+function checksumOf(key: string, rows: Float32Array): string {
+  return crc32(bytesOf(rows), crc32(key)).toString(16);
 }

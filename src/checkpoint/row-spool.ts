@@ -5,7 +5,9 @@ import { type FileHandle, mkdir, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileError, MalmenError } from '../errors.js';
 import { elementCount, f32, type TensorOf } from '../tensor.js';
+import { bytesOf } from '../util/bytes-of.js';
 import { freeMemory } from '../util/free-memory.js';
+import { readFully } from './read-file.js';
 
 /** Matrices of one chunk, by name. */
 export type SpooledRows = Readonly<Record<string, TensorOf<'f32'>>>;
@@ -41,7 +43,7 @@ export class RowSpool {
   async append(name: string, rows: SpooledRows): Promise<void> {
     const { path, file, chunks } = this.#lists.get(name) ?? (await this.#create(name));
     for (const { data } of Object.values(rows)) {
-      await file.writeFile(new Uint8Array(data.buffer, data.byteOffset, data.byteLength)).catch((error) => {
+      await file.writeFile(bytesOf(data)).catch((error) => {
         throw fileError(error, path, 'writing');
       });
     }
@@ -87,12 +89,8 @@ export class RowSpool {
 
 async function readRows({ path, file }: List, shape: readonly number[], position: number): Promise<TensorOf<'f32'>> {
   const data = new Float32Array(elementCount(shape));
-  const { bytesRead } = await file.read(new Uint8Array(data.buffer), 0, data.byteLength, position).catch((error) => {
+  await readFully(file, bytesOf(data), { path, position }).catch((error) => {
     throw fileError(error, path, 'reading');
   });
-  if (bytesRead === data.byteLength) return f32(data, shape);
-  throw new MalmenError(
-    'bad-input',
-    `${path}: ${bytesRead} of ${data.byteLength} bytes at ${position}; the file was cut off by somebody else`,
-  );
+  return f32(data, shape);
 }

@@ -13,6 +13,7 @@ import {
   type Tensor,
 } from '../tensor.js';
 import { writeAtomic } from '../util/atomic-file.js';
+import { bytesOf } from '../util/bytes-of.js';
 import { freeMemory } from '../util/free-memory.js';
 import { readFully, withFile } from './read-file.js';
 import { formatHeader, parseHeader } from './safetensors-header.js';
@@ -119,18 +120,17 @@ async function* lazyBytes(name: string, lazy: LazyTensor, dtype: StorageDType): 
 
 /** A tensor's bytes in a dtype; floats are rounded to nearest even. */
 function storedBytes(name: string, { dtype: from, data }: Tensor, dtype: StorageDType): Uint8Array {
-  const asBytes = (view: ArrayBufferView) => new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
-  if (from === dtype) return asBytes(data);
+  if (from === dtype) return bytesOf(data);
   if (data instanceof BigInt64Array) throw new TypeError(`tensor '${name}': int64 cannot be stored as ${dtype}`);
-  if (dtype === 'f16') return asBytes(f32ToF16(data));
-  if (dtype === 'bf16') return asBytes(f32ToBf16(data));
-  if (dtype === 'f64') return asBytes(Float64Array.from(data));
+  if (dtype === 'f16') return bytesOf(f32ToF16(data));
+  if (dtype === 'bf16') return bytesOf(f32ToBf16(data));
+  if (dtype === 'f64') return bytesOf(Float64Array.from(data));
   throw new TypeError(`tensor '${name}': float32 cannot be stored as ${dtype}`);
 }
 
 /** Doubles, stored as they are. */
 export function float64Source(name: string, data: Float64Array, shape: readonly number[]): TensorSource {
-  return { name, dtype: 'f64', shape, bytes: () => [new Uint8Array(data.buffer, data.byteOffset, data.byteLength)] };
+  return { name, dtype: 'f64', shape, bytes: () => [bytesOf(data)] };
 }
 
 /** A tensor of another file, byte for byte. */

@@ -1,15 +1,16 @@
 // The cache of a training: what lies below the first edited layer, by prompt, in the run's folder. Says in the beginning how
 // large it will be and in the end what it was good for.
 
-import { rm, statfs } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RowCache } from '../checkpoint/row-cache.js';
 import type { TokenizedRecord } from '../data/tokenized-record.js';
 import type { FrozenCache, RecordStore } from '../engine/frozen-cache.js';
 import type { Schedule } from '../engine/schedule.js';
-import { fileError, MalmenError } from '../errors.js';
+import { MalmenError } from '../errors.js';
 import { evaluatedPairs } from '../eval/evaluate.js';
 import { formatBytes, parseByteSize } from '../util/byte-size.js';
+import { freeSpace } from '../util/free-space.js';
 import type { CommandContext } from './events.js';
 import { frozenSize } from './frozen-size.js';
 import type { TrainOptions } from './options.js';
@@ -91,10 +92,7 @@ function ownerOf({ model, hash }: Subject, options: TrainOptions, schedule: Sche
 }
 
 async function assertRoom(dir: string, neededBytes: number): Promise<void> {
-  const { bavail, bsize } = await statfs(dir).catch((error) => {
-    throw fileError(error, dir, 'reading');
-  });
-  const free = bavail * bsize;
+  const free = await freeSpace(dir);
   if (neededBytes <= free) return;
   throw new MalmenError(
     'no-space',

@@ -29,7 +29,8 @@ interface Keeping extends Pick<EditOptions, 'keep' | 'keepWordings' | 'keepMadeU
 }
 
 /**
- * All prompts of the facts to keep (or those of the records alone), none without `--keep`; a fact that is edited in any of its words is not kept.
+ * All prompts of the facts to keep (or those of the records alone), none without `--keep`; a fact that is edited in any of its
+ * words is not kept.
  * @throws MalmenError `bad-input` when no record says what is true, or none can be asked of made-up subjects
  */
 export async function keptPrompts(

@@ -67,8 +67,10 @@ export function estimateMemory(schedule: Schedule, job: MemoryJob): MemoryEstima
   const cached = job.cached || frozenBytes > 0;
   const engine = scheduleMemory(schedule, { ...job, cached, dims: batchDims(withTapRows(job.batch)) });
   const { capture, gradient, predict } = engine;
-  const groups = groupByShape(job.layers);
-  const networkPass = job.network ? networkPassBytes(groups, engine.rows, job.network, networkRows) : 0;
+  const networkPass =
+    job.task === 'edit' && job.network
+      ? networkPassBytes(groupByShape(job.layers), engine.rows, job.network, networkRows)
+      : 0;
   const whole = schedule === 'whole';
   const { network, matrices, largest, rows, equations, kept, lessons } = sizes;
   const shifts = whole ? 2 * matrices : matrices;
@@ -89,7 +91,7 @@ export function estimateMemory(schedule: Schedule, job: MemoryJob): MemoryEstima
       3 * network + rows + capture,
       3 * network + rows + equations + matrices,
       3 * network + rows + kept + shifts + gradient + (whole ? 2 * matrices : matrices + largest),
-      5 * network + rows + kept + matrices + lessons + largest + sizes.networkPass,
+      5 * network + rows + kept + matrices + lessons + largest + sizes.learningPass,
     ],
   };
   const most = Math.max(...phases[job.task]);
@@ -126,7 +128,7 @@ function jobSizes({ layers, rows: n, network: shape, task, preserves = false, sp
   const passRows = Math.min(networkRows, n * layers.length);
   return {
     network,
-    networkPass: shape ? floatBytes * passRows * (3 * shape.blocks + 4) * width : 0,
+    learningPass: shape ? floatBytes * passRows * (3 * shape.blocks + 4) * width : 0,
     matrices: sum(matrix),
     largest: floatBytes * Math.max(0, ...layers.map(matrix)),
     rows: task === 'train' ? sum(({ keySize, valueSize }) => n * (keySize + valueSize)) : 0,

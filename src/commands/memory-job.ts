@@ -22,7 +22,6 @@ export interface JobDescription {
   readonly eases?: boolean;
   readonly cached?: boolean;
   readonly frozenBytes?: number;
-  readonly spools?: boolean;
 }
 
 /** The job by its number of prompts per pass. */

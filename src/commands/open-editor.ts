@@ -83,8 +83,9 @@ export async function openEditor(
     preserves,
     frozenBytes,
   };
-  const spools = await spoolsRows(jobsOf(needs)(options.batch), folder, options, context);
-  const plan = planRun(options, jobsOf({ ...needs, spools }), context);
+  const jobOf = jobsOf(needs);
+  const spools = await spoolsRows(jobOf(options.batch), folder, options, context);
+  const plan = planRun(options, (batch) => ({ ...jobOf(batch), spools }), context);
   const frozen = new MemoryRecords(frozenBytes);
   const editable = await model.editing(layers, plan, frozenBytes > 0 ? frozen : undefined);
   const editor = await loadEditor(options.editor, description, editable, 8192);

@@ -1,8 +1,7 @@
 // Whether the captured rows of an edit wait on disk, so that the normal equation of one layer at a time is in memory.
 
-import { statfs } from 'node:fs/promises';
-import { fileError } from '../errors.js';
 import { formatBytes, parseByteSize } from '../util/byte-size.js';
+import { freeSpace } from '../util/free-space.js';
 import { equationSize } from './equation-size.js';
 import type { CommandContext } from './events.js';
 import { estimateMemory, type MemoryJob } from './memory-estimate.js';
@@ -39,9 +38,10 @@ export async function spoolsRows(
   { spool, memory }: SpoolingOptions,
   { emit }: CommandContext,
 ): Promise<boolean> {
+  if (!spool) return false;
   const isTight = memory !== undefined && estimateMemory('whole', job).peak > parseByteSize(memory);
-  if (!spool || !isWorthSpooling(job, isTight)) return false;
-  const [{ onDisk }, free] = [equationSize(job), await freeBytes(folder)];
+  if (!isWorthSpooling(job, isTight)) return false;
+  const [{ onDisk }, free] = [equationSize(job), await freeSpace(folder)];
   const takes = `${formatBytes(savedBytes(job))} less memory`;
   const text =
     onDisk > free
@@ -49,11 +49,4 @@ export async function spoolsRows(
       : `rows wait on the disk of the output, ${formatBytes(onDisk)} until they are solved for: ${takes}`;
   emit({ kind: 'note', text });
   return onDisk <= free;
-}
-
-async function freeBytes(folder: string): Promise<number> {
-  const { bavail, bsize } = await statfs(folder).catch((error) => {
-    throw fileError(error, folder, 'reading');
-  });
-  return bavail * bsize;
 }

@@ -35,7 +35,10 @@ export function ownPrompts({ edit, wordings = [], rephrasings }: EditRecord): st
   return [edit.prompt, ...wordings, ...rephrasings.map(({ prompt }) => prompt)];
 }
 
-/** The true facts to teach a language model: the record's own prompts with `was` (or, without it, the edit's answer), and the unrelated ones in all their words. */
+/**
+ * The true facts to teach a language model: the record's own prompts with `was` (or, without it, the edit's answer), and the
+ * unrelated ones in all their words.
+ */
 export function truthExamples(record: EditRecord): Example[] {
   const answer = record.was ?? record.edit.answer;
   const asked = (prompts: readonly string[], of: string) => prompts.map((prompt) => ({ prompt, answer: of }));

@@ -24,8 +24,9 @@ export class HeapWatch {
     if (slack === undefined || ++this.#runs % runsBetween !== 0) return;
     const held = await residentBytes();
     const besides = () => residentMemory().anonymous - held;
-    this.#least = Math.min(this.#least, besides());
-    if (besides() - this.#least <= slack) return;
+    const now = besides();
+    this.#least = Math.min(this.#least, now);
+    if (now - this.#least <= slack) return;
     returnFreedBlocks();
     this.#least = besides();
   }

@@ -64,7 +64,7 @@ describe('keys to preserve', () => {
     const wide = model.layers(model.definition.layers.map(({ name }) => name));
     const network = { rank: 1, blocks: 1 };
     const job = { task: 'edit', model, layers: wide, pairs: facts, edits, tokens: 'answers', network } as const;
-    const estimate = (spools: boolean) => estimateMemory('whole', jobsOf({ ...job, spools })(1));
+    const estimate = (spools: boolean) => estimateMemory('whole', { ...jobsOf(job)(1), spools });
     const { atOnce, oneByOne } = equationSize({ layers: wide, rows: 2000 });
     const [inMemory, onDisk] = [estimate(false), estimate(true)];
     expect(inMemory.normalEquations - onDisk.normalEquations).toBe(atOnce - oneByOne);
@@ -80,8 +80,8 @@ describe('keys to preserve', () => {
     const peak = (rows: number, spools: boolean) => {
       const edits = Array.from({ length: rows }, () => facts[0]!);
       const network = { rank: 1, blocks: 1 };
-      const job = { task: 'edit', model, layers, pairs, edits, tokens: 'answers', network, spools } as const;
-      return estimateMemory('whole', jobsOf(job)(100)).peak;
+      const job = { task: 'edit', model, layers, pairs, edits, tokens: 'answers', network } as const;
+      return estimateMemory('whole', { ...jobsOf(job)(100), spools }).peak;
     };
     expect(peak(400, true)).toBe(peak(200, true));
     expect(peak(400, false)).toBeGreaterThan(peak(200, false));
@@ -93,7 +93,7 @@ describe('keys to preserve', () => {
     const layers = model.layers(model.definition.layers.map(({ name }) => name));
     const job = { task: 'edit', model, layers, pairs, edits: pairs, tokens: 'all' } as const;
     const network = { rank: 1, blocks: 1 };
-    const { peak } = estimateMemory('blocks', jobsOf({ ...job, network, spools: true })(100));
+    const { peak } = estimateMemory('blocks', { ...jobsOf({ ...job, network })(100), spools: true });
     const heights = groupByShape(layers).map((group) => 100 * 60 * group.layers.length);
     const pass = networkPassBytes(groupByShape(layers), heights, network, 8192);
     // The program itself, and what is pooled for the next outputs.

@@ -14,6 +14,7 @@ import { jobsOf } from '../../src/commands/memory-job.js';
 import { isWorthSpooling, type SpoolingOptions, spoolsRows } from '../../src/commands/row-spooling.js';
 import { train } from '../../src/commands/train.js';
 import { LanguageModel } from '../../src/engine/language-model.js';
+import { parseByteSize } from '../../src/util/byte-size.js';
 import { demoWorld } from './made-up-world.js';
 import { collecting, editTiny, fitTiny, type TinyWorld, trainTiny, worldOf } from './tiny-world.js';
 
@@ -136,6 +137,22 @@ describe('the command', () => {
     const shift = (name: string) => readFileSync(join(world.path(name), 'shift.safetensors'));
     expect(shift('spooled').equals(shift('in-memory'))).toBe(true);
     expect(readdirSync(world.path('spooled')).sort()).toEqual(readdirSync(world.path('in-memory')).sort());
+  }, 120_000);
+
+  test('plans its memory with rows on disk', async () => {
+    const planned = async (spool: boolean): Promise<number> => {
+      const controller = new AbortController();
+      const context = collecting(controller.signal);
+      const emit: CommandContext['emit'] = (event) => {
+        context.emit(event);
+        if (event.kind === 'progress' && event.stage === 'edit') controller.abort();
+      };
+      const options = editTiny(world, { records: records(), out: world.path('planned'), memory: '3GB', spool });
+      await expect(edit(options, { ...context, emit })).rejects.toThrow();
+      const [, size] = /memory 3\.00 GB: .* they need about (.*)/.exec(notes(context).join('\n'))!;
+      return parseByteSize(size!.replace(' ', ''));
+    };
+    expect((await planned(false)) - (await planned(true))).toBeGreaterThan(90e6);
   }, 120_000);
 
   test('keeps nothing on disk for MEND', async () => {

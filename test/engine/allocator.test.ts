@@ -1,11 +1,9 @@
 // Whether freed blocks are kept is read off the kernel's count of page faults and of resident pages, in a process of its own.
 
-import { spawnSync } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { glibc, memoryFunctions, printedBy } from './own-process.js';
 
 const allocator = new URL('../../dist/engine/allocator.js', import.meta.url);
-const root = fileURLToPath(new URL('../..', import.meta.url));
 
 // Blocks above 32 MB are the system's own at once, unless told otherwise.
 const block = 40 * 2 ** 20;
@@ -13,10 +11,8 @@ const block = 40 * 2 ** 20;
 /** Fills and frees a block over and over. @returns page faults for each block, and resident bytes kept and after returning them */
 function faults(before: string, env: NodeJS.ProcessEnv = {}): { each: number; kept: number; returned: number } {
   const script = `
-    import koffi from 'koffi';
+    ${memoryFunctions}
     import { keepFreedBlocks, returnBlocksAtOnce, returnFreedBlocks } from '${allocator}';
-    const c = koffi.load('libc.so.6');
-    const [malloc, fill, free] = ['void *malloc(size_t)', 'void *memset(void *, int, size_t)', 'void free(void *)'].map((f) => c.func(f));
     const once = () => { const at = malloc(${block}); fill(at, 1, ${block}); free(at); };
     ${before}
     once();
@@ -26,22 +22,8 @@ function faults(before: string, env: NodeJS.ProcessEnv = {}): { each: number; ke
     const kept = process.memoryUsage.rss();
     returnFreedBlocks();
     console.log(JSON.stringify({ each, kept, returned: process.memoryUsage.rss() }));`;
-  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
-    cwd: root,
-    encoding: 'utf8',
-    env: { ...withoutSettings(), ...env },
-  });
-  expect(stderr).toBe('');
-  return JSON.parse(stdout);
+  return JSON.parse(printedBy(script, env));
 }
-
-const withoutSettings = () =>
-  Object.fromEntries(
-    Object.entries(process.env).filter(([name]) => !/^(MALLOC_|GLIBC_TUNABLES|LD_PRELOAD)/.test(name)),
-  );
-
-const glibc =
-  process.platform === 'linux' && 'glibcVersionRuntime' in (process.report.getReport() as { header: object }).header;
 
 test.runIf(glibc)('a freed block serves the next one, and goes back to the system when told', () => {
   const { each, kept, returned } = faults('keepFreedBlocks();');

@@ -1,11 +1,9 @@
 // Holes between small blocks that stay, in a process of its own: whether their pages went back is read off its resident memory.
 
-import { spawnSync } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { glibc, memoryFunctions, printedBy } from './own-process.js';
 
 const engine = new URL('../../dist/engine/', import.meta.url);
-const root = fileURLToPath(new URL('../..', import.meta.url));
 const megabyte = 2 ** 20;
 
 /** Looks by itself. */
@@ -25,11 +23,9 @@ const runs = `
 /** Megabytes of holes that are still resident after 16 runs, of 300. */
 function holesLeft(limit: string, { residentBytes = '0', looks = 16, first = '', watching = watch } = {}): number {
   const script = `
-    import koffi from 'koffi';
+    ${memoryFunctions}
     import { keepFreedBlocks, keepLargeBlocks, limitFreedBlocks, returnBlocksAtOnce } from '${new URL('allocator.js', engine)}';
     import { HeapWatch } from '${new URL('heap-watch.js', engine)}';
-    const c = koffi.load('libc.so.6');
-    const [malloc, fill, free] = ['void *malloc(size_t)', 'void *memset(void *, int, size_t)', 'void free(void *)'].map((f) => c.func(f));
     let holes = (count) => {
       const blocks = Array.from({ length: count }, () => {
         const at = malloc(${megabyte});
@@ -50,16 +46,9 @@ function holesLeft(limit: string, { residentBytes = '0', looks = 16, first = '',
     held = ${residentBytes};
     await looks(${looks});
     console.log((process.memoryUsage.rss() - before) / ${megabyte});`;
-  const env = Object.fromEntries(
-    Object.entries(process.env).filter(([name]) => !/^(MALLOC_|GLIBC_TUNABLES|LD_PRELOAD)/.test(name)),
-  );
-  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { cwd: root, encoding: 'utf8', env }); // biome-ignore format: one line
-  expect(stderr).toBe('');
-  return Number(stdout);
+  return Number(printedBy(script));
 }
 
-const glibc =
-  process.platform === 'linux' && 'glibcVersionRuntime' in (process.report.getReport() as { header: object }).header;
 const most = 250;
 const few = 50;
 

@@ -1,9 +1,9 @@
 // A model of the hub as a folder: from the cache when it is there, else downloaded into it, several files at a time.
 // Knows no architecture.
 
-import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MalmenError } from '../../errors.js';
+import { freeSpace } from '../../util/free-space.js';
 import { readWeightMap } from '../weight-shards.js';
 import { downloadBlob } from './download-blob.js';
 import { HubCache, missingFiles } from './hub-cache.js';
@@ -143,12 +143,12 @@ class ModelDownload {
   /** What is already there counts as room; better to say so now than after an hour. */
   async #assertRoom(files: readonly RemoteFile[]): Promise<void> {
     const { cacheDir } = this.#options.settings;
-    const { bavail, bsize } = await statfs(cacheDir);
+    const free = await freeSpace(cacheDir);
     const needed = files.reduce((sum, { bytes }) => sum + bytes, 0);
-    if (needed <= bavail * bsize || (await this.#areThere(files))) return;
+    if (needed <= free || (await this.#areThere(files))) return;
     throw new MalmenError(
       'no-space',
-      `${cacheDir}: ${hubName(this.#model)} needs ${megabytes(needed)}, ${megabytes(bavail * bsize)} are free; free some, or set HF_HUB_CACHE to a folder on another disk`,
+      `${cacheDir}: ${hubName(this.#model)} needs ${megabytes(needed)}, ${megabytes(free)} are free; free some, or set HF_HUB_CACHE to a folder on another disk`,
     );
   }
 

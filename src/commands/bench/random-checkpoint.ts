@@ -7,6 +7,7 @@ import { type TensorSource, writeSafetensors } from '../../checkpoint/safetensor
 import { defineModel } from '../../models/index.js';
 import type { ParameterSpec } from '../../models/model.js';
 import { elementCount, f32ToBf16, storageBytes } from '../../tensor.js';
+import { bytesOf } from '../../util/bytes-of.js';
 
 export interface RandomCheckpointOptions {
   readonly dtype: 'f32' | 'bf16';
@@ -112,8 +113,4 @@ function uniform(count: number, width: number): Float32Array {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
     return (state / 2 ** 32 - 0.5) * width;
   });
-}
-
-function bytesOf({ buffer, byteOffset, byteLength }: Float32Array | Uint16Array): Uint8Array {
-  return new Uint8Array(buffer, byteOffset, byteLength);
 }
